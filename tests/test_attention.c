@@ -25,14 +25,19 @@ static float tree16(const float *x, int n, int want_max)
 	return lane[0];
 }
 
-/* k[j], v[j] [E] for the n keys that the query sees; writes o [E], returns the log of the sum of
- * exponentials. */
-static float attend_one(int E, int n, const float *q, const float **k, const float **v, float *o)
+/* k[j], v[j] [E] for the n keys up to the query, of which it sees those from `from` on; writes o
+ * [E], returns the log of the sum of exponentials. */
+static float attend_one(const struct model_shape *shape, int from, int n, const float *q,
+                        const float **k, const float **v, float *o)
 {
-	float scale = (float)(1 / sqrt(E)), max = -INFINITY, sum = 0, p[PAGE_TOKENS];
+	int   E = shape->head_width;
+	float scale = (float)(1 / sqrt(E)), cap = (float)shape->scales.score_cap, max = -INFINITY,
+	      sum = 0, p[PAGE_TOKENS];
 
+	if (shape->scales.score > 0)
+		scale = (float)shape->scales.score;
 	memset(o, 0, (size_t)E * sizeof(float));
-	for (int start = 0; start < n; start += PAGE_TOKENS) {
+	for (int start = from / PAGE_TOKENS * PAGE_TOKENS; start < n; start += PAGE_TOKENS) {
 		int   m = n - start < PAGE_TOKENS ? n - start : PAGE_TOKENS;
 		float old = max;
 		for (int j = 0; j < m; j++) {
@@ -40,6 +45,10 @@ static float attend_one(int E, int n, const float *q, const float **k, const flo
 			for (int e = 0; e < E; e++)
 				s = fmaf(q[e], k[start + j][e], s);
 			p[j] = s * scale;
+			if (cap > 0)
+				p[j] = cap * elementary_tanh(p[j] / cap);
+			if (start + j < from)
+				p[j] = -INFINITY;
 		}
 		max = fmaxf(old, tree16(p, m, 1));
 		for (int j = 0; j < m; j++)
@@ -63,6 +72,7 @@ enum { LENGTH_MOST = 700, KEYS_MOST = 2000 };
 struct world {
 	struct model_shape shape;
 	int                bf16; /* keys and values are, in the cache */
+	int                window;
 	struct packing     b;
 	size_t             row; /* (H+2K)E */
 	float             *qkv, *out, *lse;
@@ -70,6 +80,26 @@ struct world {
 };
 
 static int ids[LENGTH_MOST];
+
+/* What queries see, and how scores are capped: all that a kind may ask for. */
+static const struct sight {
+	int    window;
+	double score, cap;
+} sights[] = {{0, 0, 0}, {1, 0, 0}, {50, 0.3, 2}, {64, 0, 0.5}, {100, 0, 0}};
+enum { N_SIGHTS = sizeof sights / sizeof *sights };
+
+static struct model_shape seen(struct model_shape s, const struct sight *sight)
+{
+	s.scales.score = sight->score;
+	s.scales.score_cap = sight->cap;
+	return s;
+}
+
+/* The first position that the query at this one sees. */
+static int seen_from(const struct world *w, int position)
+{
+	return w->window && position >= w->window ? position - w->window + 1 : 0;
+}
 
 static struct model_shape shape_of(int H, int K, int E)
 {
@@ -145,7 +175,7 @@ static void forward(struct world *w)
 
 	assert_ok(kv_cache_new(&w->shape, w->bf16, 1, w->b.n_pages, &cache));
 	poison_cache(&cache);
-	attention_forward(&w->shape, &(struct attention_input){&w->b, w->qkv, &cache, 0},
+	attention_forward(&w->shape, &(struct attention_input){&w->b, w->qkv, &cache, 0, w->window},
 	                  room(&w->a), w->out, w->lse);
 	kv_cache_free(&cache);
 }
@@ -182,7 +212,8 @@ static void check_against_oracle(const struct world *w)
 				k[j] = w->qkv + (size_t)text[j] * w->row + (H + h / (H / K)) * E;
 				v[j] = k[j] + K * E;
 			}
-			lse = attend_one(E, n, w->qkv + (size_t)t * w->row + h * E, k, v, o);
+			lse = attend_one(&w->shape, seen_from(w, n - 1), n,
+			                 w->qkv + (size_t)t * w->row + h * E, k, v, o);
 			assert_memory_equal(got, o, (size_t)E * sizeof(float));
 			assert_memory_equal(&w->lse[t * H + h], &lse, sizeof lse);
 		}
@@ -212,9 +243,11 @@ static void the_kernel_is_the_oracle_bit_for_bit(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
-		for (int form = 0; form < 4; form++) {
-			build(&w, shapes[i], seqs, 7, form % 2);
-			if (form / 2)
+		for (int form = 0; form < 4 * N_SIGHTS; form++) {
+			const struct sight *sight = &sights[form / 4];
+			build(&w, seen(shapes[i], sight), seqs, 7, form % 2);
+			w.window = sight->window;
+			if (form / 2 % 2)
 				to_bf16(&w);
 			forward(&w);
 			check_against_oracle(&w);
@@ -224,14 +257,15 @@ static void the_kernel_is_the_oracle_bit_for_bit(void **state)
 
 /* The same text: as one segment, and token by token, through a cache of several layers and
  * scattered pages. */
-static void check_token_by_token(int bf16)
+static void check_token_by_token(int bf16, const struct sight *sight)
 {
 	const struct sequence seq = {ids, 150, ids, 1};
 	struct world          w;
 	struct kv_cache       cache;
 	int                   pages[] = {4, 1, 3};
 
-	build(&w, shape_of(6, 3, 34), &seq, 1, 0);
+	build(&w, seen(shape_of(6, 3, 34), sight), &seq, 1, 0);
+	w.window = sight->window;
 	if (bf16)
 		to_bf16(&w);
 	forward(&w);
@@ -250,10 +284,10 @@ static void check_token_by_token(int bf16)
 			kv_cache_copy_page(&cache, 1, 2);
 			pages[1] = 2;
 		}
-		attention_forward(
-		        &w.shape,
-		        &(struct attention_input){&one, w.qkv + (size_t)t * w.row, &cache, 1},
-		        room(&w.a), out, NULL);
+		attention_forward(&w.shape,
+		                  &(struct attention_input){&one, w.qkv + (size_t)t * w.row, &cache,
+		                                            1, w.window},
+		                  room(&w.a), out, NULL);
 		assert_memory_equal(out, w.out + (size_t)t * n, n * sizeof(float));
 	}
 	kv_cache_free(&cache);
@@ -263,12 +297,12 @@ static void check_token_by_token(int bf16)
 static void token_by_token_gives_the_bits_of_the_whole(void **state)
 {
 	(void)state;
-	check_token_by_token(0);
-	check_token_by_token(1);
+	for (int i = 0; i < 2 * N_SIGHTS; i++)
+		check_token_by_token(i % 2, &sights[i / 2]);
 }
 
 /* The text in pieces of changing lengths, with other texts in the same batch. */
-static void check_pieces_and_company(int bf16)
+static void check_pieces_and_company(int bf16, const struct sight *sight)
 {
 	const struct sequence seq = {ids, 300, ids, 1};
 	const int             cuts[] = {0, 1, 64, 65, 190, 300};
@@ -277,7 +311,8 @@ static void check_pieces_and_company(int bf16)
 	int                   pages[2][5] = {{0, 1, 2, 3, 4}, {9, 8, 7, 6, 5}};
 	size_t                n = 4 * 16;
 
-	build(&w, shape_of(4, 2, 16), &seq, 1, 0);
+	build(&w, seen(shape_of(4, 2, 16), sight), &seq, 1, 0);
+	w.window = sight->window;
 	if (bf16)
 		to_bf16(&w);
 	forward(&w);
@@ -305,7 +340,8 @@ static void check_pieces_and_company(int bf16)
 			twice[(size_t)count * w.row + j] = random_float(9, j);
 		if (bf16)
 			row_round_bf16(twice + (size_t)count * w.row, count * (int)w.row);
-		attention_forward(&w.shape, &(struct attention_input){&b, twice, &cache, 0},
+		attention_forward(&w.shape,
+		                  &(struct attention_input){&b, twice, &cache, 0, w.window},
 		                  room(&w.a), out, NULL);
 		assert_memory_equal(out, w.out + (size_t)from * n,
 		                    (size_t)count * n * sizeof(float));
@@ -317,15 +353,15 @@ static void check_pieces_and_company(int bf16)
 static void pieces_and_company_change_nothing(void **state)
 {
 	(void)state;
-	check_pieces_and_company(0);
-	check_pieces_and_company(1);
+	for (int i = 0; i < 2 * N_SIGHTS; i++)
+		check_pieces_and_company(i % 2, &sights[i / 2]);
 }
 
 /* Completions of three prompts, of one and two new tokens, at different positions, in one batch;
  * first and second share their pages, and some of theirs lie between those of others. */
 enum { FORKS = 22, FORK_PAGES = 5 };
 
-static void check_forks(struct model_shape shape, int bf16, int threads)
+static void check_forks(struct model_shape shape, int bf16, int threads, int window)
 {
 	const struct sequence seq = {ids, 300, ids, 1};
 	struct world          w;
@@ -338,6 +374,7 @@ static void check_forks(struct model_shape shape, int bf16, int threads)
 
 	threads_set(threads);
 	build(&w, shape, &seq, 1, 0);
+	w.window = window;
 	if (bf16)
 		to_bf16(&w);
 	assert_ok(kv_cache_new(&shape, bf16, 1, b.n_pages, &cache));
@@ -352,10 +389,10 @@ static void check_forks(struct model_shape shape, int bf16, int threads)
 		                      .n_pages = b.n_pages};
 		for (int i = 0; i < FORK_PAGES; i++)
 			own[i] = prompt * FORK_PAGES + i;
-		attention_forward(
-		        &shape,
-		        &(struct attention_input){&one, w.qkv + (size_t)prompt * w.row, &cache, 0},
-		        room(&w.a), out, NULL);
+		attention_forward(&shape,
+		                  &(struct attention_input){&one, w.qkv + (size_t)prompt * w.row,
+		                                            &cache, 0, w.window},
+		                  room(&w.a), out, NULL);
 	}
 	for (int i = 0; i < FORKS; i++) {
 		int prompt = i < 18 ? i / 9 : i % 3, shared = i % 9 == 4 ? 2 : 3;
@@ -374,8 +411,8 @@ static void check_forks(struct model_shape shape, int bf16, int threads)
 			kv_cache_copy_page(&cache, prompt * FORK_PAGES + page, pages[i][page]);
 		}
 	}
-	attention_forward(&shape, &(struct attention_input){&b, w.qkv, &cache, 0}, room(&w.a), out,
-	                  NULL);
+	attention_forward(&shape, &(struct attention_input){&b, w.qkv, &cache, 0, w.window},
+	                  room(&w.a), out, NULL);
 	for (int i = 0; i < FORKS; i++) {
 		struct segment one = s[i];
 		struct packing just = {.n_tokens = one.count,
@@ -384,8 +421,9 @@ static void check_forks(struct model_shape shape, int bf16, int threads)
 		                       .n_pages = b.n_pages};
 		one.first = 0;
 		attention_forward(&shape,
-		                  &(struct attention_input){
-		                          &just, w.qkv + (size_t)s[i].first * w.row, &cache, 0},
+		                  &(struct attention_input){&just,
+		                                            w.qkv + (size_t)s[i].first * w.row,
+		                                            &cache, 0, window},
 		                  room(&w.a), alone, NULL);
 		assert_memory_equal(alone, out + (size_t)s[i].first * n,
 		                    (size_t)one.count * n * sizeof *alone);
@@ -403,7 +441,9 @@ static void completions_that_share_pages_give_the_bits_of_each_alone(void **stat
 	for (int i = 0; i < 3; i++)
 		for (int bf16 = 0; bf16 < 2; bf16++)
 			for (int threads = 1; threads <= 8; threads *= 8)
-				check_forks(shapes[i], bf16, threads);
+				for (int k = 0; k < N_SIGHTS; k++)
+					check_forks(seen(shapes[i], &sights[k]), bf16, threads,
+					            sights[k].window);
 	threads_set(2);
 }
 
@@ -453,31 +493,56 @@ static void what_stands_later_is_not_touched(void **state)
 	arena_free(&w.a);
 }
 
+/* Nor what lies in pages before a window. */
+static void what_lies_before_the_window_is_not_touched(void **state)
+{
+	enum { HEADS = 6, E = 10, FROM = 200 };
+	const struct sequence seq = {ids, 300, ids, 1};
+	struct world          w;
+	float                 behind[(300 - FROM) * HEADS * E];
+
+	(void)state;
+	build(&w, shape_of(HEADS, 2, E), &seq, 1, 0);
+	w.window = FROM - 2 * PAGE_TOKENS + 1; /* the first page of query FROM is the third one */
+	forward(&w);
+	memcpy(behind, w.out + FROM * HEADS * E, sizeof behind);
+	for (size_t i = 0; i < 2 * PAGE_TOKENS * w.row; i++)
+		w.qkv[i] = poison();
+	forward(&w);
+	assert_memory_equal(behind, w.out + FROM * HEADS * E, sizeof behind);
+	assert_true(isnan(w.out[(FROM - 1) * HEADS * E]));
+	arena_free(&w.a);
+}
+
 /* ---- backward ---- */
 
 /* sum_i out_i r_i in double, by the formula and nothing else. */
 static double loss_of(const struct world *w, const double *qkv, const float *r)
 {
 	static int text[KEYS_MOST];
-	double     s[KEYS_MOST], total = 0;
-	int        H = w->shape.n_heads, K = w->shape.n_kv_heads, E = w->shape.head_width;
+	double     s[KEYS_MOST], total = 0, cap = w->shape.scales.score_cap,
+	                     scale = w->shape.scales.score > 0 ? w->shape.scales.score
+	                                                       : 1 / sqrt(w->shape.head_width);
+	int H = w->shape.n_heads, K = w->shape.n_kv_heads, E = w->shape.head_width;
 
 	for (int t = 0; t < w->b.n_tokens; t++) {
 		int n = text_before(&w->b, t, text);
 		for (int h = 0; h < H; h++) {
 			const double *q = qkv + (size_t)t * w->row + h * E;
 			double        sum = 0, dot = 0;
-			for (int j = 0; j < n; j++) {
+			for (int j = seen_from(w, n - 1); j < n; j++) {
 				const double *k = qkv + (size_t)text[j] * w->row +
 				                  (H + h / (H / K)) * E,
 				             *v = k + K * E;
 				double value = 0;
 				s[j] = 0;
 				for (int e = 0; e < E; e++) {
-					s[j] += q[e] * k[e] / sqrt(E);
+					s[j] += q[e] * k[e] * scale;
 					value += v[e] * (double)r[(size_t)(t * H + h) * (size_t)E +
 					                          (size_t)e];
 				}
+				if (cap > 0)
+					s[j] = cap * tanh(s[j] / cap);
 				sum += exp(s[j]);
 				dot += exp(s[j]) * value;
 			}
@@ -489,7 +554,7 @@ static double loss_of(const struct world *w, const double *qkv, const float *r)
 
 static void backward(struct world *w, const float *d_out, float *d_qkv)
 {
-	struct attention_kept kept = {w->qkv, w->out, w->lse};
+	struct attention_kept kept = {w->qkv, w->out, w->lse, w->window};
 
 	for (size_t i = 0; i < (size_t)w->b.n_tokens * w->row; i++)
 		d_qkv[i] = poison();
@@ -506,11 +571,12 @@ static void gradients_match_central_differences(void **state)
 	struct world w;
 
 	(void)state;
-	for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+	for (size_t i = 0; i < N_SIGHTS * sizeof shapes / sizeof *shapes; i++) {
 		size_t  n, n_out;
 		float  *d_out, *d_qkv;
 		double *x;
-		build(&w, shapes[i], seqs, 4, 1);
+		build(&w, seen(shapes[i / N_SIGHTS], &sights[i % N_SIGHTS]), seqs, 4, 1);
+		w.window = sights[i % N_SIGHTS].window;
 		forward(&w);
 		n = (size_t)w.b.n_tokens * w.row;
 		n_out = (size_t)(w.b.n_tokens * w.shape.n_heads * w.shape.head_width);
@@ -578,7 +644,7 @@ static void short_memory_is_an_error(void **state)
 
 	(void)state;
 	build(&w, shape_of(2, 2, 4), &seq, 1, 0);
-	kept = (struct attention_kept){w.qkv, w.out, w.lse};
+	kept = (struct attention_kept){w.qkv, w.out, w.lse, w.window};
 	mem_fail_at(1);
 	assert_memory(attention_backward(&w.shape, &w.b, &kept, w.out, &empty, w.qkv),
 	              "the blocks of keys");
@@ -591,5 +657,6 @@ TEST_MAIN(TEST(the_kernel_is_the_oracle_bit_for_bit),
           TEST(token_by_token_gives_the_bits_of_the_whole), TEST(pieces_and_company_change_nothing),
           TEST(completions_that_share_pages_give_the_bits_of_each_alone),
           TEST(pages_in_bf16_give_the_bits_of_pages_in_f32), TEST(what_stands_later_is_not_touched),
+          TEST(what_lies_before_the_window_is_not_touched),
           TEST(gradients_match_central_differences), TEST(threads_change_nothing),
           TEST(short_memory_is_an_error))

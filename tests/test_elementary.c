@@ -1,5 +1,5 @@
-/* exp, log, sigmoid, silu against double libm, on a sample of all floats that steps through their
- * bit patterns. */
+/* exp, log, sigmoid, silu, tanh, gelu against double libm, on a sample of all floats that steps
+ * through their bit patterns. */
 #include "math/elementary.h"
 #include "test.h"
 
@@ -22,6 +22,18 @@ static float apply_silu(float x)
 {
 	return elementary_silu(x);
 }
+static float apply_tanh(float x)
+{
+	return elementary_tanh(x);
+}
+static float apply_gelu(float x)
+{
+	return elementary_gelu(x);
+}
+static double true_gelu(double x)
+{
+	return x / (1 + exp(-2 * sqrt(2 / acos(-1)) * (x + 0.044715 * x * x * x)));
+}
 static double true_sigmoid(double x)
 {
 	return 1 / (1 + exp(-x));
@@ -43,6 +55,8 @@ static const struct function {
         {"log", apply_log, log, 0x1p-126f, 0x1.fffffep127f, 1.0},
         {"sigmoid", apply_sigmoid, true_sigmoid, -87.33f, 0x1.fffffep127f, 2.5},
         {"silu", apply_silu, true_silu, -87.33f, 0x1.fffffep127f, 3.0},
+        {"tanh", apply_tanh, tanh, -0x1.fffffep127f, 0x1.fffffep127f, 2.0},
+        {"gelu", apply_gelu, true_gelu, -2, 0x1.fffffep127f, 7.0},
 };
 enum { N_FUNCTIONS = sizeof functions / sizeof *functions };
 

@@ -5,6 +5,8 @@
 #include "model/published.h"
 #include "test.h"
 
+#include "every_kind.h"
+
 #include <unistd.h>
 
 static const char stories[] = "data/models/stories260k";
@@ -170,6 +172,10 @@ static void a_setting_that_changes_the_model_is_refused_by_its_key(void **state)
 	        {"use_sliding_window", "true", NULL}, /* Llama takes no notice */
 	        {"sliding_window", "512", NULL},
 	        {"layer_types", "[\"full_attention\", \"sliding_attention\"]",
+	         "\"layer_types\" must be a list with an entry for each of the 5 layers"},
+	        {"layer_types",
+	         "[\"full_attention\", \"full_attention\", \"full_attention\", "
+	         "\"full_attention\", \"sliding_attention\"]",
 	         "\"layer_types\" is set"},
 	        {"num_local_experts", "8", "\"num_local_experts\""},
 	        {"quantization_config", "{\"bits\": 4}", "\"quantization_config\""},
@@ -311,48 +317,83 @@ static void files_of_published_models_give_their_shape_and_number_of_weights(voi
 	assert_non_null(strstr(error_message(), "there are: SmolLM2-135M"));
 }
 
-static void windows_of_qwen_count_only_when_they_are_used_and_short(void **state)
+/* Which of six layers are local ("L") or not rotated ("u"), by the keys that a config has, and by
+ * those that it leaves out. */
+static void traits_of_layers_are_those_of_transformers(void **state)
 {
 	(void)state;
 	static const struct {
-		const char *settings, *part; /* NULL: read */
+		const char *kind, *settings, *traits; /* traits: else a part of the message */
+		int         window;
 	} table[] = {
-	        {"\"sliding_window\": 8, \"use_sliding_window\": false", NULL},
-	        {"\"sliding_window\": 8", NULL},
-	        {"\"sliding_window\": 8, \"use_sliding_window\": true",
-	         "\"use_sliding_window\" is set"},
-	        {"\"sliding_window\": 64, \"use_sliding_window\": true", NULL},
-	        {"\"sliding_window\": 8, \"use_sliding_window\": true, \"max_window_layers\": 2",
-	         NULL},
-	        {"\"sliding_window\": 8, \"use_sliding_window\": true, \"max_window_layers\": 1",
-	         "\"use_sliding_window\" is set"},
-	        {"\"layer_types\": [\"full_attention\", \"full_attention\"]", NULL},
-	        {"\"layer_types\": [\"full_attention\", \"linear_attention\"]",
-	         "\"layer_types\" is set"},
-	        {"\"layer_types\": [7]", "\"layer_types\" is set"},
-	        {"\"attention_bias\": true", "\"attention_bias\" is set"},
-	        {"\"num_experts\": 8", "\"num_experts\" is set"},
+	        {"qwen3", "\"sliding_window\": 8, \"use_sliding_window\": false", "......", 0},
+	        {"qwen3", "\"sliding_window\": 8", "......", 0},
+	        {"qwen3", "\"sliding_window\": 8, \"use_sliding_window\": true", "......", 0},
+	        {"qwen3",
+	         "\"sliding_window\": 8, \"use_sliding_window\": true, \"max_window_layers\": 4",
+	         "....LL", 8},
+	        {"qwen2",
+	         "\"sliding_window\": 8, \"use_sliding_window\": true, \"max_window_layers\": 0",
+	         "LLLLLL", 8},
+	        {"qwen3",
+	         "\"sliding_window\": 8, \"layer_types\": [\"full_attention\", "
+	         "\"sliding_attention\", \"full_attention\", \"full_attention\", "
+	         "\"full_attention\", \"full_attention\"]",
+	         ".L....", 8},
+	        {"qwen3", "\"layer_types\": [\"full_attention\", \"linear_attention\", 1, 2, 3, 4]",
+	         "\"layer_types\" holds \"linear_attention\"", 0},
+	        {"qwen3", "\"layer_types\": [\"full_attention\"]", "\"layer_types\" must be a list",
+	         0},
+	        {"mistral", "\"sliding_window\": null", "......", 0},
+	        {"mistral", "\"sliding_window\": 16", "LLLLLL", 16},
+	        {"mistral", "\"bos_token_id\": 1", "LLLLLL", 4096},
+	        {"mistral",
+	         "\"sliding_window\": 16, \"layer_types\": [\"full_attention\", 1, 2, 3, 4, 5]",
+	         "\"layer_types\" does not say of layer 0", 0},
+	        {"phi3", "\"bos_token_id\": 1", "......", 0},
+	        {"phi3", "\"sliding_window\": 20", "LLLLLL", 20},
+	        {"smollm3", "\"bos_token_id\": 1", "...u..", 0},
+	        {"smollm3", "\"no_rope_layer_interval\": 2", ".u.u.u", 0},
+	        {"smollm3", "\"no_rope_layers\": [0, 1, 1, 1, 1, 0, 1]", "u....u", 0},
+	        {"smollm3", "\"no_rope_layers\": [0, 1]", "\"no_rope_layers\" must be", 0},
+	        {"gemma2", "\"bos_token_id\": 1", "L.L.L.", 4096},
+	        {"gemma3_text", "\"sliding_window\": 5", "LLLLL.", 5},
+	        {"gemma3_text", "\"sliding_window_pattern\": 3", "LL.LL.", 4096},
+	        {"gemma2", "\"use_bidirectional_attention\": true",
+	         "\"use_bidirectional_attention\" is set", 0},
+	        {"olmo2", "\"sliding_window\": 9", "\"sliding_window\" is set", 0},
+	        {"seed_oss", "\"attention_bias\": false", "\"attention_bias\" is off", 0},
+	        {"granite", "\"num_local_experts\": 4", "a mixture of experts", 0},
+	        {"granite", "\"logits_scaling\": -1", "logits_scaling is -1", 0},
 	};
-	char               text[512];
 	struct model_shape s;
+	char               text[1024], traits[7] = {0};
 
 	start();
 	for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
 		snprintf(text, sizeof text,
-		         "{\"model_type\": \"qwen3\", \"hidden_size\": 12, \"num_hidden_layers\": "
-		         "2, \"num_attention_heads\": 64,"
+		         "{\"model_type\": \"%s\", \"hidden_size\": 64, \"num_hidden_layers\": 6,"
+		         " \"num_attention_heads\": 32, \"num_key_value_heads\": 32,"
 		         " \"intermediate_size\": 7, \"vocab_size\": 11, "
 		         "\"max_position_embeddings\": 64, %s}",
-		         table[i].settings);
+		         table[i].kind, table[i].settings);
 		put("config.json", text);
-		if (table[i].part) {
-			assert_error(folder_read_shape(work, &s), ERR_INPUT, table[i].part);
-		} else {
-			assert_ok(folder_read_shape(work, &s));
-			assert_int_equal(s.head_width, 128); /* what a missing key means */
-			assert_int_equal(s.n_kv_heads, 32);
+		if (!strchr(".Lu", table[i].traits[0])) {
+			assert_error(folder_read_shape(work, &s), ERR_INPUT, table[i].traits);
+			continue;
 		}
+		assert_ok(folder_read_shape(work, &s));
+		for (int k = 0; k < 6; k++)
+			traits[k] = kind_is_local(&s, k) ? 'L' : kind_is_turned(&s, k) ? '.' : 'u';
+		assert_string_equal(traits, table[i].traits);
+		assert_int_equal(s.window, table[i].window);
 	}
+	put("config.json", "{\"model_type\": \"qwen3\", \"hidden_size\": 12, "
+	                   "\"num_hidden_layers\": 2, \"num_attention_heads\": 64, "
+	                   "\"intermediate_size\": 7, \"vocab_size\": 11}");
+	assert_ok(folder_read_shape(work, &s));
+	assert_int_equal(s.head_width, 128); /* what a missing key means */
+	assert_int_equal(s.n_kv_heads, 32);
 	finish();
 }
 
@@ -376,8 +417,11 @@ static void every_kind_and_scaling_is_read_back_as_written(void **state)
 	                        .n_eos = 2};
 	struct weights     w, again;
 
-	for (s.kind = 0; s.kind < MODEL_KINDS; s.kind++) {
-		for (int i = 0; i < 3; i++) {
+	for (int kind = 0; kind < MODEL_KINDS; kind++) {
+		as_kind(&s, (enum model_kind)kind, 3);
+		s.n_kv_heads = kind == MODEL_GPT2 ? 2 : 1; /* which has no key for them, */
+		s.width = kind == MODEL_GPT2 ? 8 : 6;      /* nor for the width of a head */
+		for (int i = 0; i < (kind == MODEL_GPT2 ? 1 : 3); i++) {
 			start();
 			s.rope = scaled[i];
 			s.tied = i == 1;
@@ -690,7 +734,7 @@ static void a_tensor_with_the_right_count_and_other_dimensions_is_refused(void *
 	put_with(&w, (struct safetensors_item){.name = "model.norm.weight",
 	                                       .n_dims = 2,
 	                                       .dims = {64, 1},
-	                                       .data = w.data + w.norm_final});
+	                                       .data = w.data + w.norm_final.gain});
 	assert_refused(
 	        "\"model.norm.weight\" has the shape [64, 1], but config.json makes it [64]");
 	put_with(&w, (struct safetensors_item){.name = "model.embed_tokens.weight",
@@ -887,7 +931,7 @@ static void any_failing_allocation_is_reported_and_leaks_nothing(void **state)
 TEST_MAIN(TEST(the_published_shapes_are_read),
           TEST(what_config_json_leaves_out_has_its_usual_value),
           TEST(files_of_published_models_give_their_shape_and_number_of_weights),
-          TEST(windows_of_qwen_count_only_when_they_are_used_and_short),
+          TEST(traits_of_layers_are_those_of_transformers),
           TEST(every_kind_and_scaling_is_read_back_as_written),
           TEST(a_setting_that_changes_the_model_is_refused_by_its_key),
           TEST(an_id_of_minus_one_is_a_token_that_there_is_not),

@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/gguf.h"
 #include "base/json.h"
+#include "every_kind.h"
 #include "model/folder.h"
 #include "model/gguf_model.h"
 #include "model/gguf_quant.h"
@@ -33,6 +34,15 @@ static struct model_shape shape_of(enum model_kind kind, int tied, enum rope_kin
 	                        .eos = {4, 9},
 	                        .n_eos = 2};
 
+	as_kind(&s, kind, 25);
+	if (kind_has(&s, PART_NOPE) || !kind_has(&s, PART_WINDOW) || kind_of(&s)->lists_layers) {
+		memset(s.layers, 0, sizeof s.layers);
+		s.window = 0;
+	}
+	if (kind == MODEL_GPT2) {
+		s.n_kv_heads = s.n_heads;
+		s.rope_theta = 10000;
+	}
 	if (rope == ROPE_LINEAR)
 		s.rope = (struct rope_scaling){ROPE_LINEAR, 0, 4, 0, 0};
 	if (rope == ROPE_LLAMA3)
@@ -95,8 +105,37 @@ static void every_kind_comes_back_with_the_same_bits(void **state)
 	(void)state;
 	for (int kind = 0; kind < MODEL_KINDS; kind++)
 		for (int tied = 0; tied < 2; tied++)
-			for (int rope = ROPE_PLAIN; rope <= ROPE_LLAMA3; rope++)
-				same_again((enum model_kind)kind, tied, (enum rope_kind)rope);
+			for (int rope = ROPE_PLAIN; rope <= ROPE_LLAMA3; rope++) {
+				struct model_shape s =
+				        shape_of((enum model_kind)kind, tied, (enum rope_kind)rope);
+				enum model_kind found = MODEL_KINDS;
+				if (kind_of(&s)->gguf)
+					assert_true(kind_find_gguf(kind_of(&s)->gguf, &found));
+				if ((int)found == kind && (kind != MODEL_GPT2 || !rope))
+					same_again((enum model_kind)kind, tied,
+					           (enum rope_kind)rope);
+			}
+}
+
+/* A file that llama.cpp would compute otherwise is not written. */
+static void what_no_file_can_say_is_refused(void **state)
+{
+	struct model_shape s = shape_of(MODEL_MISTRAL, 0, ROPE_PLAIN);
+
+	(void)state;
+	assert_error(gguf_model_check(&s), ERR_INPUT, "layer 0 sees a window of 25 positions");
+	s.window = s.n_positions;
+	assert_ok(gguf_model_check(&s));
+	s = shape_of(MODEL_SMOLLM3, 0, ROPE_PLAIN);
+	assert_ok(gguf_model_check(&s));
+	s.layers[1] = LAYER_UNTURNED;
+	assert_error(gguf_model_check(&s), ERR_INPUT, "layer 1 is otherwise");
+	s = shape_of(MODEL_QWEN2, 0, ROPE_PLAIN);
+	s.layers[1] = LAYER_LOCAL;
+	s.window = 9;
+	assert_error(gguf_model_check(&s), ERR_INPUT, "layer 1 sees a window of 9 positions");
+	s = shape_of(MODEL_GEMMA3, 0, ROPE_PLAIN);
+	assert_error(gguf_model_check(&s), ERR_INPUT, "models of the kind gemma3_text");
 }
 
 /* First number of a row of a tensor in the file. */
@@ -503,6 +542,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        TEST(every_kind_comes_back_with_the_same_bits),
+	        TEST(what_no_file_can_say_is_refused),
 	        TEST(rows_of_q_and_k_of_llama_stand_as_neighbours),
 	        TEST(smaller_types_round_once),
 	        TEST(a_file_that_cannot_be_written_leaves_none_behind),

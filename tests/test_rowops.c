@@ -101,46 +101,68 @@ static void problem_fill(struct problem *p, uint32_t item)
 	fill(p->weight, MOST, 10 * item + 2);
 }
 
-static struct rmsnorm norm_of(int width, const float *gain)
+static struct rownorm norm_of(int width, const float *gain)
 {
-	return (struct rmsnorm){.D = width, .gain = gain, .eps = 1e-5};
+	return (struct rownorm){.D = width, .gain = gain, .eps = 1e-5};
+}
+
+/* RMSNorm, with gains 1 + w, LayerNorm */
+static const struct rownorm kinds[] = {{0}, {.shift = 1}, {.centred = 1}};
+enum { N_KINDS = sizeof kinds / sizeof *kinds };
+static int kind;
+
+static struct rownorm norm_of_kind(const float *gain)
+{
+	struct rownorm m = norm_of(D, gain);
+
+	m.shift = kinds[kind].shift;
+	m.centred = kinds[kind].centred;
+	return m;
 }
 
 static void norm(struct problem *p)
 {
-	struct rmsnorm m = norm_of(D, p->other);
+	struct rownorm m = norm_of_kind(p->other);
 
-	rmsnorm_forward(&m, N, p->x, p->out, p->r);
+	rownorm_forward(&m, N, p->x, p->out, p->r);
 }
 
-static void rmsnorm_is_its_formula(void **state)
+static void check_norm(void)
 {
-	(void)state;
 	struct problem p = {.forward = norm};
-	struct rmsnorm m = norm_of(D, p.other);
+	struct rownorm m = norm_of_kind(p.other);
 
 	problem_fill(&p, 3);
 	norm(&p);
 	for (int t = 0; t < N; t++) {
-		double square = 0;
+		double square = 0, mean = 0;
+		for (int i = 0; i < D && m.centred; i++)
+			mean += (double)p.x[t * D + i] / D;
 		for (int i = 0; i < D; i++)
-			square += (double)p.x[t * D + i] * p.x[t * D + i];
+			square += (p.x[t * D + i] - mean) * (p.x[t * D + i] - mean);
 		double r = 1 / sqrt(square / D + 1e-5);
 		assert_close(p.r[t], r, 1e-6);
 		for (int i = 0; i < D; i++)
-			assert_close(p.out[t * D + i], p.x[t * D + i] * r * p.other[i], 1e-5);
+			assert_close(p.out[t * D + i],
+			             (p.x[t * D + i] - mean) * r * (p.other[i] + m.shift), 1e-5);
 	}
 	float kept[N * D];
 	memcpy(kept, p.out, sizeof kept);
-	rmsnorm_forward(&m, N, p.x, p.out, NULL);
+	rownorm_forward(&m, N, p.x, p.out, NULL);
 	assert_memory_equal(kept, p.out, sizeof kept);
 }
 
-static void rmsnorm_gradients_match_differences(void **state)
+static void norms_are_their_formulas(void **state)
 {
 	(void)state;
+	for (kind = 0; kind < N_KINDS; kind++)
+		check_norm();
+}
+
+static void check_norm_gradients(void)
+{
 	struct problem p = {.n_out = N * D, .forward = norm};
-	struct rmsnorm m = norm_of(D, p.other);
+	struct rownorm m = norm_of_kind(p.other);
 	float          dx[N * D], dgain[D], already[N * D];
 
 	problem_fill(&p, 4);
@@ -149,19 +171,26 @@ static void rmsnorm_gradients_match_differences(void **state)
 	memcpy(dx, already, sizeof dx);
 	for (int i = 0; i < D; i++)
 		dgain[i] = NAN; /* overwritten */
-	rmsnorm_backward_add(&m, N, p.x, p.r, p.weight, dx);
-	rmsnorm_gradient(&m, N, p.x, p.r, p.weight, dgain);
+	rownorm_backward_add(&m, N, p.x, p.r, p.weight, dx);
+	rownorm_gradient(&m, N, p.x, p.r, p.weight, dgain);
 	for (int i = 0; i < N * D; i++)
 		dx[i] -= already[i]; /* added */
 	assert_gradient(&p, p.x, dx, N * D);
 	assert_gradient(&p, p.other, dgain, D);
 }
 
+static void gradients_of_norms_match_differences(void **state)
+{
+	(void)state;
+	for (kind = 0; kind < N_KINDS; kind++)
+		check_norm_gradients();
+}
+
 /* HEADS heads are normalised, two of queries and one of keys; the values behind them stay as they
  * are. */
 static struct qknorm heads_of(const float *gain)
 {
-	return (struct qknorm){.H = HEADS - KEYS, .K = KEYS, .E = E, .stride = QKV, .gain = gain};
+	return (struct qknorm){.q = {HEADS - KEYS, E}, .k = {KEYS, E}, .stride = QKV, .gain = gain};
 }
 
 static void normed_heads(struct problem *p)
@@ -183,8 +212,8 @@ static void every_head_is_normalised_by_itself(void **state)
 	normed_heads(&p);
 	for (int t = 0; t < N; t++) {
 		for (int h = 0; h < HEADS; h++) {
-			struct rmsnorm m = norm_of(E, p.other + (h < HEADS - KEYS ? 0 : E));
-			rmsnorm_forward(&m, 1, p.x + t * QKV + h * E, alone, NULL);
+			struct rownorm m = norm_of(E, p.other + (h < HEADS - KEYS ? 0 : E));
+			rownorm_forward(&m, 1, p.x + t * QKV + h * E, alone, NULL);
 			assert_memory_equal(alone, p.out + t * QKV + h * E, sizeof alone);
 			assert_memory_equal(p.raw + (t * HEADS + h) * E, p.x + t * QKV + h * E,
 			                    sizeof alone);
@@ -213,6 +242,50 @@ static void gradients_of_normed_heads_match_differences(void **state)
 	qknorm_backward(&q, N, p.raw, p.r, d);
 	assert_gradient(&p, p.x, d, N * QKV);
 	assert_gradient(&p, p.other, dgain, 2 * E);
+}
+
+/* All heads of the queries are one group, those of the keys another. */
+static struct qknorm all_heads_of(const float *gain)
+{
+	return (struct qknorm){.q = {1, (HEADS - KEYS) * E},
+	                       .k = {1, KEYS * E},
+	                       .stride = QKV,
+	                       .gain = gain,
+	                       .shift = 1};
+}
+
+static void normed_together(struct problem *p)
+{
+	struct qknorm q = all_heads_of(p->other);
+
+	memcpy(p->out, p->x, sizeof p->out);
+	qknorm_forward(&q, N, 1e-5, p->out, p->raw, p->r);
+}
+
+static void heads_that_are_normalised_together_are_one_wide_head(void **state)
+{
+	(void)state;
+	struct problem p = {.n_out = N * QKV, .forward = normed_together};
+	struct qknorm  q = all_heads_of(p.other);
+	float          d[MOST], dgain[HEADS * E], alone[HEADS * E];
+
+	problem_fill(&p, 16);
+	normed_together(&p);
+	for (int t = 0; t < N; t++)
+		for (int part = 0; part < 2; part++) {
+			int width = (part ? KEYS : HEADS - KEYS) * E,
+			    at = part * (HEADS - KEYS) * E;
+			struct rownorm m = norm_of(width, p.other + at);
+			m.shift = 1;
+			rownorm_forward(&m, 1, p.x + t * QKV + at, alone, NULL);
+			assert_memory_equal(alone, p.out + t * QKV + at,
+			                    (size_t)width * sizeof *alone);
+		}
+	memcpy(d, p.weight, sizeof d);
+	qknorm_gradient(&q, N, p.raw, p.r, d, dgain);
+	qknorm_backward(&q, N, p.raw, p.r, d);
+	assert_gradient(&p, p.x, d, N * QKV);
+	assert_gradient(&p, p.other, dgain, HEADS * E);
 }
 
 static void biased(struct problem *p)
@@ -254,6 +327,43 @@ static void swiglu_and_its_gradient_are_right(void **state)
 	}
 	swiglu_backward(N, F, p.x, p.weight, dgu);
 	assert_gradient(&p, p.x, dgu, N * 2 * F);
+}
+
+static double true_gelu(double x)
+{
+	return x / 2 * (1 + tanh(sqrt(2 / acos(-1)) * (x + 0.044715 * x * x * x)));
+}
+
+static void geglu(struct problem *p)
+{
+	geglu_forward(N, F, p->x, p->out);
+}
+
+static void ungated(struct problem *p)
+{
+	gelu_forward(N, F, p->x, p->out);
+}
+
+static void gelu_with_a_gate_and_without_and_their_gradients_are_right(void **state)
+{
+	(void)state;
+	struct problem p = {.n_out = N * F, .forward = geglu};
+	float          d[N * 2 * F];
+
+	problem_fill(&p, 17);
+	geglu(&p);
+	for (int i = 0; i < N * F; i++) {
+		double g = p.x[i / F * 2 * F + i % F], u = p.x[i / F * 2 * F + F + i % F];
+		assert_close(p.out[i], true_gelu(g) * u, 2e-6);
+	}
+	geglu_backward(N, F, p.x, p.weight, d);
+	assert_gradient(&p, p.x, d, N * 2 * F);
+	p.forward = ungated;
+	ungated(&p);
+	for (int i = 0; i < N * F; i++)
+		assert_close(p.out[i], true_gelu((double)p.x[i]), 2e-6);
+	gelu_backward(N, F, p.x, p.weight, d);
+	assert_gradient(&p, p.x, d, N * F);
 }
 
 /* ---- rotary positions ---- */
@@ -353,13 +463,46 @@ static void a_nan_among_the_logits_reaches_the_result(void **state)
 	}
 }
 
-/* L = c log p_y + h entropy, in double, by its definition. */
-static double logprob_loss(const float *z, int y, double it, double c, double h)
+static float logit_cap; /* 0: none */
+
+/* L = c log p_y + h entropy, in double, by its definition; of logits that are capped first. */
+static double logprob_loss(const float *raw, int y, double it, double c, double h)
 {
 	double lse, entropy;
+	float  z[V];
 
+	memcpy(z, raw, sizeof z);
+	if (logit_cap > 0)
+		row_cap(z, V, logit_cap);
 	stats_by_definition(z, V, it, &lse, &entropy);
 	return c * ((double)z[y] * it - lse) + h * entropy;
+}
+
+static void check_logprob_gradient(float c, float h)
+{
+	const float step = 0x1p-8f, it = 1.25f;
+	const int   y = 17;
+	float       z[V], dz[V], lse, entropy;
+
+	fill(z, V, 9);
+	if (logit_cap == 0)
+		z[40] = -INFINITY;
+	memcpy(dz, z, sizeof z);
+	if (logit_cap > 0)
+		row_cap(dz, V, logit_cap);
+	row_softmax_stats(dz, V, it, &lse, &entropy);
+	row_logprob_backward(dz, V, &(struct row_backward){y, it, lse, entropy, c, h, logit_cap});
+	for (int v = 0; v < V; v++) {
+		float at = z[v];
+		z[v] = at + step;
+		double above = logprob_loss(z, y, it, c, h);
+		z[v] = at - step;
+		double below = logprob_loss(z, y, it, c, h);
+		z[v] = at;
+		/* capped logits are floats */
+		assert_close(dz[v], isinf(at) ? 0 : (above - below) / (2 * (double)step),
+		             logit_cap > 0 ? 2e-5 : 3e-6);
+	}
 }
 
 static void logprob_gradient_matches_differences(void **state)
@@ -367,27 +510,9 @@ static void logprob_gradient_matches_differences(void **state)
 	(void)state;
 	static const float c[] = {1, -0.7f, 0, 0.4f}, h[] = {0, 0, 1, -0.3f};
 
-	for (int k = 0; k < 4; k++) {
-		const float step = 0x1p-8f, it = 1.25f;
-		const int   y = 17;
-		float       z[V], dz[V], lse, entropy;
-		fill(z, V, 9);
-		z[40] = -INFINITY;
-		row_softmax_stats(z, V, it, &lse, &entropy);
-		memcpy(dz, z, sizeof z);
-		row_logprob_backward(dz, V,
-		                     &(struct row_backward){y, it, lse, entropy, c[k], h[k]});
-		for (int v = 0; v < V; v++) {
-			float at = z[v];
-			z[v] = at + step;
-			double above = logprob_loss(z, y, it, c[k], h[k]);
-			z[v] = at - step;
-			double below = logprob_loss(z, y, it, c[k], h[k]);
-			z[v] = at;
-			assert_close(dz[v], v == 40 ? 0 : (above - below) / (2 * (double)step),
-			             3e-6);
-		}
-	}
+	for (logit_cap = 0; logit_cap < 3; logit_cap += 1.5f)
+		for (int k = 0; k < 4; k++)
+			check_logprob_gradient(c[k], h[k]);
 }
 
 /* ---- bits ---- */
@@ -406,9 +531,9 @@ static void apply_all(int first, int n, struct outputs *o)
 {
 	static float   x[ROWS * WIDTH], dy[ROWS * WIDTH], gain[WIDTH], table[ROWS * WIDTH];
 	const float   *xf = x + first * WIDTH, *dyf = dy + first * WIDTH;
-	struct rmsnorm m = norm_of(WIDTH, gain);
-	struct qknorm  q = {.H = 2, .K = 1, .E = WIDTH / 4, .stride = WIDTH, .gain = gain};
-	int            position[ROWS];
+	struct rownorm m = norm_of(WIDTH, gain);
+	struct qknorm q = {.q = {2, WIDTH / 4}, .k = {1, WIDTH / 4}, .stride = WIDTH, .gain = gain};
+	int           position[ROWS];
 
 	fill(x, ROWS * WIDTH, 20);
 	fill(dy, ROWS * WIDTH, 21);
@@ -417,9 +542,9 @@ static void apply_all(int first, int n, struct outputs *o)
 	memset(o, 0, sizeof *o);
 	for (int i = 0; i < n; i++)
 		position[i] = first + i;
-	rmsnorm_forward(&m, n, xf, o->y, o->r);
-	rmsnorm_backward_add(&m, n, xf, o->r, dyf, o->dx);
-	rmsnorm_gradient(&m, n, xf, o->r, dyf, o->dgain);
+	rownorm_forward(&m, n, xf, o->y, o->r);
+	rownorm_backward_add(&m, n, xf, o->r, dyf, o->dx);
+	rownorm_gradient(&m, n, xf, o->r, dyf, o->dgain);
 	swiglu_forward(n, WIDTH / 2, xf, o->a);
 	swiglu_backward(n, WIDTH / 2, xf, dy + first * WIDTH / 2, o->dgu);
 	memcpy(o->rope, xf, (size_t)(n * WIDTH) * sizeof *o->rope);
@@ -463,9 +588,11 @@ static void threads_and_other_rows_change_no_bit(void **state)
 	threads_set(2);
 }
 
-TEST_MAIN(TEST(sums_follow_the_definition_in_lanes_bit_for_bit), TEST(rmsnorm_is_its_formula),
-          TEST(rmsnorm_gradients_match_differences), TEST(every_head_is_normalised_by_itself),
+TEST_MAIN(TEST(sums_follow_the_definition_in_lanes_bit_for_bit), TEST(norms_are_their_formulas),
+          TEST(gradients_of_norms_match_differences), TEST(every_head_is_normalised_by_itself),
           TEST(gradients_of_normed_heads_match_differences),
+          TEST(heads_that_are_normalised_together_are_one_wide_head),
+          TEST(gelu_with_a_gate_and_without_and_their_gradients_are_right),
           TEST(a_bias_is_added_to_every_row_and_gets_their_sum),
           TEST(swiglu_and_its_gradient_are_right), TEST(rope_turns_each_pair_by_its_angle_and_back),
           TEST(softmax_stats_match_double_arithmetic),

@@ -62,7 +62,7 @@ static void a_kind_brings_its_own_tensors(void **state)
 	assert_int_equal(w.n, llama + (2 + 2 * 1) * 4);
 	t = weights_find(&w, "model.layers.0.self_attn.v_proj.bias");
 	assert_non_null(t);
-	assert_int_equal(t->offset, w.layers[0].qkv_bias + (2 + 1) * 4);
+	assert_int_equal(t->offset, w.layers[0].bias[PRODUCT_QKV] + (2 + 1) * 4);
 	assert_int_equal(t->n_dims, 1);
 	assert_null(weights_find(&w, "model.layers.0.self_attn.q_norm.weight"));
 	weights_init(&w, 3);

@@ -308,7 +308,7 @@ static int attention_bench_new(struct bench *b, int n_texts, int length, int n_n
 	       (double)kv_cache_bytes(s, bf16, layers, n_texts * each) < cache_bytes)
 		layers++;
 	TRY(kv_cache_new(s, bf16, layers, n_texts * each, &a->cache));
-	a->in = (struct attention_input){&a->batch, a->qkv, &a->cache, 0};
+	a->in = (struct attention_input){.b = &a->batch, .qkv = a->qkv, .cache = &a->cache};
 	return OK;
 }
 

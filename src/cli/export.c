@@ -52,6 +52,7 @@ static int export_to_gguf(struct export *e, struct arena *a, struct gguf_out *va
 		        "--dtype %s: a GGUF file is written as f32, f16, bf16 or q8_0; for "
 		        "smaller types give an f32 file to llama.cpp's quantizer",
 		        e->dtype);
+	TRY(gguf_model_check(s));
 	TRY(export_name(e->model.path, a, &name));
 	if (m->adapter)
 		return gguf_adapter_write(e->out, m->adapter, s, name, type);

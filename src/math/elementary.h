@@ -1,5 +1,5 @@
-/* elementary.h - exp, log, sigmoid and silu for floats, the same bits on every CPU with fused
- * multiply-add.
+/* elementary.h - exp, log, sigmoid, silu, tanh and gelu for floats, the same bits on every CPU with
+ * fused multiply-add.
  *
  * libm picks other code on other CPUs and cannot be vectorised; these are polynomials whose every
  * rounding is written down (an fma stands where it is meant), without branches, so that gcc and
@@ -11,9 +11,12 @@
  *     log       1.0 ulp    0, and denormals, which count as 0: -infinity; negative: NaN
  *     sigmoid   2.5 ulp    x < -87.33: a denormal, which threads_set() makes 0, or 0
  *     silu      3.0 ulp    x sigmoid(x)
+ *     tanh      2.0 ulp
+ *     gelu      7.0 ulp    x > -2, below that 4e-8 absolutely: x sigmoid(2 u), u = sqrt(2/pi) (x +
+ *                          0.044715 x^3), which is x (1 + tanh(u)) / 2 (arXiv:1606.08415)
  *
- * NaN gives NaN. Infinities give their limits, but for silu(-infinity), which is NaN: an infinite
- * activation shall not pass for a number. */
+ * NaN gives NaN. Infinities give their limits, but for silu and gelu of -infinity, which are NaN:
+ * an infinite activation shall not pass for a number. */
 #ifndef MATH_ELEMENTARY_H
 #define MATH_ELEMENTARY_H
 
@@ -96,6 +99,46 @@ static inline float elementary_sigmoid(float x)
 static inline float elementary_silu(float x)
 {
 	return x * elementary_sigmoid(x);
+}
+
+/* |x| < 0.6:  tanh(x) = x + x^3 p(x^2),  p minimax, relative error 3e-9;  else 1 - 2 / (exp(2 |x|)
+ * + 1) with the sign of x. */
+static inline float elementary_tanh(float x)
+{
+	float a = fabsf(x), square = x * x, p, y;
+
+	p = fmaf(-0.0059058671f, square, 0.020805383f);
+	p = fmaf(p, square, -0.0537866838f);
+	p = fmaf(p, square, 0.133319587f);
+	p = fmaf(p, square, -0.333332986f);
+	p = fmaf(p * square, x, x);
+	y = 1.0f - 2.0f / (elementary_exp(2.0f * a) + 1.0f);
+	y = x < 0 ? -y : y;
+	return a < 0.6f ? p : y;
+}
+
+/* 2 u of gelu, and its derivative */
+static inline float elementary_gelu_inner(float x)
+{
+	return 1.59576912f * fmaf(0.044715f * x * x, x, x);
+}
+
+static inline float elementary_gelu_inner_slope(float x)
+{
+	return 1.59576912f * fmaf(0.134145f * x, x, 1.0f);
+}
+
+static inline float elementary_gelu(float x)
+{
+	return x * elementary_sigmoid(elementary_gelu_inner(x));
+}
+
+/* With s = sigmoid(v(x)):  (x s)' = s + x s (1 - s) v'(x) */
+static inline float elementary_gelu_slope(float x)
+{
+	float s = elementary_sigmoid(elementary_gelu_inner(x));
+
+	return fmaf(x * elementary_gelu_inner_slope(x), s * (1.0f - s), s);
 }
 
 #endif

@@ -10,7 +10,8 @@
 /* ---- what can be adapted ---- */
 
 const char *const adapter_target_name[ADAPTER_TARGETS] = {
-        "q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"};
+        "q_proj",    "k_proj",   "v_proj",       "o_proj", "gate_proj", "up_proj",
+        "down_proj", "qkv_proj", "gate_up_proj", "c_attn", "c_fc",      "c_proj"};
 
 int adapter_target(const char *name, unsigned *bit)
 {
@@ -21,12 +22,13 @@ int adapter_target(const char *name, unsigned *bit)
 		}
 	return error_set(ERR_INPUT,
 	                 "no projection is named \"%.64s\"; known: q_proj, k_proj, v_proj, o_proj, "
-	                 "gate_proj, up_proj, down_proj",
+	                 "gate_proj, up_proj, down_proj; of some kinds qkv_proj, gate_up_proj, "
+	                 "c_attn, c_fc, c_proj",
 	                 name);
 }
 
-/* "model.layers.0.self_attn.q_proj.weight" is a target named q_proj. */
-static int is_target(const struct adapter_options *o, const struct tensor *t)
+/* Of "model.layers.0.self_attn.q_proj.weight", that is q_proj; 0: it is none. */
+static unsigned target_bit(const struct tensor *t)
 {
 	const char *dot = strrchr(t->name, '.'), *leaf = dot;
 
@@ -35,10 +37,24 @@ static int is_target(const struct adapter_options *o, const struct tensor *t)
 	while (leaf > t->name && leaf[-1] != '.')
 		leaf--;
 	for (int i = 0; i < ADAPTER_TARGETS; i++)
-		if (o->targets >> i & 1 && strlen(adapter_target_name[i]) == (size_t)(dot - leaf) &&
+		if (strlen(adapter_target_name[i]) == (size_t)(dot - leaf) &&
 		    !strncmp(leaf, adapter_target_name[i], (size_t)(dot - leaf)))
-			return 1;
+			return 1u << i;
 	return 0;
+}
+
+static int is_target(const struct adapter_options *o, const struct tensor *t)
+{
+	return (o->targets & target_bit(t)) != 0;
+}
+
+unsigned adapter_targets_in(const struct weights *base)
+{
+	unsigned targets = 0;
+
+	for (int i = 0; i < base->n_tensors; i++)
+		targets |= target_bit(&base->tensors[i]);
+	return targets;
 }
 
 size_t adapter_count(const struct adapter_options *o, const struct weights *base)
@@ -169,7 +185,13 @@ int adapter_new(const struct adapter_options *o, const struct weights *base, str
 	                      .weights = {.shape = {.width = base->shape.width}},
 	                      .mm = mm,
 	                      .n_layers = base->shape.n_layers};
-	status = adapter_make(a, base, for_backward);
+	a->options.targets &= adapter_targets_in(base);
+	status = a->options.targets
+	                 ? OK
+	                 : error_set(ERR_INPUT, "\"target_modules\" names no projection that the "
+	                                        "model has: nothing would be adapted");
+	if (status == OK)
+		status = adapter_make(a, base, for_backward);
 	if (status == OK)
 		*out = a;
 	else

@@ -24,8 +24,9 @@
 #include "model/gradient.h"
 #include "model/weights.h"
 
-enum { ADAPTER_TARGETS = 7, ADAPTER_PARTS = 3, ADAPTER_RANK_MAX = 4096 };
-extern const char *const adapter_target_name[ADAPTER_TARGETS]; /* "q_proj", ..., "down_proj" */
+enum { ADAPTER_TARGETS = 12, ADAPTER_PARTS = 3, ADAPTER_RANK_MAX = 4096 };
+/* "q_proj", ..., "down_proj", then those of kinds with other names (kind.h) */
+extern const char *const adapter_target_name[ADAPTER_TARGETS];
 
 struct adapter_options {
 	int      rank;
@@ -59,11 +60,13 @@ struct adapter {
 
 /* The bit of a name; ERR_INPUT when there is no such projection. */
 int adapter_target(const char *name, unsigned *bit);
+/* Those of the targets that a model of these weights has. */
+unsigned adapter_targets_in(const struct weights *base);
 /* ERR_INPUT, naming the key as adapter_config.json has it */
 int adapter_check(const struct adapter_options *o);
 
-/* For a model of these weights, of which it keeps nothing; A and B are 0. for_backward = 0: it will
- * not learn. */
+/* For a model of these weights, of which it keeps nothing; A and B are 0. Of the targets it keeps
+ * those that the model has; ERR_INPUT when it has none. for_backward = 0: it will not learn. */
 int  adapter_new(const struct adapter_options *o, const struct weights *base, struct matmul *mm,
                  int for_backward, struct adapter **out);
 void adapter_free(struct adapter *a);

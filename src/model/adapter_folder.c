@@ -41,7 +41,6 @@ static const struct adapter_folder_refusal {
         {"target_parameters", "adapters of bare parameters"},
         {"trainable_token_indices", "trained rows of the embedding"},
         {"alora_invocation_tokens", "adapters that a text switches on"},
-        {"fan_in_fan_out", "weights that lie transposed"},
         {"megatron_config", "parallel layers"},
 };
 
@@ -110,6 +109,16 @@ static int read_targets(const char *place, const json_t *config, unsigned *targe
 	return OK;
 }
 
+/* Whether the adapted weights are GPT-2's, which PEFT marks as transposed; A and B are not. */
+static int adapter_lies_transposed(const struct adapter_options *o)
+{
+	int found = 0;
+
+	for (int i = 0; i < ADAPTER_TARGETS; i++)
+		found |= (o->targets >> i & 1) && !strncmp(adapter_target_name[i], "c_", 2);
+	return found;
+}
+
 /* Rank, alpha, rsLoRA and targets, as PEFT writes them. */
 static int read_options(const char *place, const json_t *config, struct adapter_options *o,
                         const char **base)
@@ -129,6 +138,12 @@ static int read_options(const char *place, const json_t *config, struct adapter_
 	TRY(json_get_real(place, config, "lora_alpha", JSON_REQUIRED, &o->alpha));
 	TRY(json_get_bool(place, config, "use_rslora", JSON_OPTIONAL, &o->rslora));
 	TRY(read_targets(place, config, &o->targets));
+	if (!adapter_folder_is_off(json_object_get(config, "fan_in_fan_out")) &&
+	    !adapter_lies_transposed(o))
+		return error_set(ERR_INPUT,
+		                 "%s: \"fan_in_fan_out\" is set, but weights that lie transposed: "
+		                 "not supported for these \"target_modules\"",
+		                 place);
 	TRY(json_get_text(place, config, "base_model_name_or_path", JSON_OPTIONAL, base));
 	o->rank = (int)rank;
 	return adapter_check(o) == OK ? OK : error_context("%s", place);
@@ -257,9 +272,11 @@ static void adapter_folder_format_config(struct text *t, const struct adapter_op
 			text_print(t, "%s\"%s\"", comma, adapter_target_name[i]);
 			comma = ", ";
 		}
-	text_print(t, "],\n  \"lora_dropout\": 0.0,\n  \"bias\": \"none\",\n  "
-	              "\"init_lora_weights\": true,\n  \"fan_in_fan_out\": false,\n"
-	              "  \"inference_mode\": true\n}\n");
+	text_print(t,
+	           "],\n  \"lora_dropout\": 0.0,\n  \"bias\": \"none\",\n  "
+	           "\"init_lora_weights\": true,\n  \"fan_in_fan_out\": %s,\n"
+	           "  \"inference_mode\": true\n}\n",
+	           adapter_lies_transposed(o) ? "true" : "false");
 }
 
 static int adapter_folder_write_config(const char *path, const struct adapter_options *o,

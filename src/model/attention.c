@@ -5,8 +5,10 @@
 #include "math/elementary.h"
 #include "math/rowops.h"
 #include "math/tile.h"
+#include "model/kind.h"
 
 #include <assert.h>
+#include <limits.h>
 #include <math.h>
 #include <omp.h>
 #include <string.h>
@@ -23,10 +25,11 @@ struct layout {
 	int    heads, kv_heads, group; /* H K H/K */
 	int    E, padded;              /* padded: E rounded up to whole vectors */
 	size_t qkv_row, out_row;       /* floats of a row: (H+2K)E, H*E */
-	float  scale;                  /* 1 / sqrt(E) */
+	float  scale, cap;             /* of the scores; 0: no cap */
+	int    window;                 /* positions that a query sees; 0: all */
 };
 
-static struct layout layout_of(const struct model_shape *s)
+static struct layout layout_of(const struct model_shape *s, int window)
 {
 	int H = s->n_heads, K = s->n_kv_heads, E = s->head_width;
 
@@ -37,7 +40,9 @@ static struct layout layout_of(const struct model_shape *s)
 	                       .padded = tile_pad(E),
 	                       .qkv_row = (size_t)(H + 2 * K) * (size_t)E,
 	                       .out_row = (size_t)H * (size_t)E,
-	                       .scale = (float)(1 / sqrt(E))};
+	                       .scale = (float)kind_score_scale(s),
+	                       .cap = (float)s->scales.score_cap,
+	                       .window = window};
 }
 
 /* Offsets within a row of qkv. */
@@ -229,10 +234,27 @@ static int clip(int n)
 	return n < 0 ? 0 : n > PAGE_TOKENS ? PAGE_TOKENS : n;
 }
 
-/* How many keys of the block this row may see. */
+/* The first position that a query at this one sees. */
+static int first_seen(const struct layout *l, int position)
+{
+	return l->window && position >= l->window ? position - l->window + 1 : 0;
+}
+
+/* How many keys of the block, from its start, lie before the end of what this row may see. */
 static int visible(const struct attention_tile *t, int row, int block)
 {
 	return clip(t->position[row] + 1 - block * PAGE_TOKENS);
+}
+
+/* How many of them lie before its window. */
+static int hidden(const struct attention_tile *t, int row, int block)
+{
+	return clip(first_seen(&t->f->l, t->position[row]) - block * PAGE_TOKENS);
+}
+
+static int sees_some(const struct attention_tile *t, int row, int block)
+{
+	return visible(t, row, block) > hidden(t, row, block);
 }
 
 /* The lanes of rowops.h as vectors, so that they are folded in registers: lane i with i + 8, i + 4,
@@ -274,14 +296,18 @@ static float attention_sum_of(const float p[PAGE_TOKENS])
 }
 
 /* Turns a row's scores of a block into exp(score - max), 0 where it may not look, and moves its
- * running maximum, sum and output. */
-static void soften(struct attention_tile *t, int row, int n_keys)
+ * running maximum, sum and output. It sees the keys first .. n_keys-1. */
+static void soften(struct attention_tile *t, int row, int first, int n_keys)
 {
 	float *p = t->p + row * PAGE_TOKENS, *o = t->o + row * t->f->l.padded;
 	float  scale = t->f->l.scale, old = t->max[row], max, correction;
 
 	for (int j = 0; j < PAGE_TOKENS; j++)
 		p[j] *= scale;
+	if (t->f->l.cap)
+		row_cap(p, PAGE_TOKENS, t->f->l.cap);
+	for (int j = 0; j < first; j++)
+		p[j] = -INFINITY;
 	for (int j = n_keys; j < PAGE_TOKENS; j++)
 		p[j] = -INFINITY;
 	max = max_of(p);
@@ -357,7 +383,7 @@ static void attend_page(struct attention_tile *t, int block, struct run run)
 	tile_product(&scores, run.end - run.first, tile_pad(visible(t, run.end - 1, block)),
 	             f->l.E);
 	for (int r = run.first; r < run.end; r++)
-		soften(t, r, visible(t, r, block));
+		soften(t, r, hidden(t, r, block), visible(t, r, block));
 	weigh_values(t, attention_values_of(f->cache, keys), block, run);
 }
 
@@ -367,7 +393,7 @@ static struct run run_from(const struct attention_tile *t, int block, int first)
 {
 	int end = first;
 
-	while (end < t->rows && visible(t, end, block) &&
+	while (end < t->rows && sees_some(t, end, block) &&
 	       t->segment[end]->pages[block] == t->segment[first]->pages[block]) {
 		assert(visible(t, end, block) >= visible(t, end > first ? end - 1 : end, block));
 		end++;
@@ -488,7 +514,7 @@ static void attend_tile(const struct forward *f, const struct bundle *bundle, in
                         struct attention_tile *t)
 {
 	const struct segment *s = &f->b->segments[bundle->first];
-	int                   left = bundle->pairs - tile * f->tile_rows, last = 0;
+	int                   left = bundle->pairs - tile * f->tile_rows, first = INT_MAX, last = 0;
 
 	t->f = f;
 	t->kv_head = kv_head;
@@ -498,9 +524,13 @@ static void attend_tile(const struct forward *f, const struct bundle *bundle, in
 		for (int i = bundle->first; i < bundle->end; i++)
 			store_segment(f, &f->b->segments[i], kv_head);
 	load_queries(t, s);
-	for (int r = 0; r < t->rows; r++)
-		last = t->position[r] / PAGE_TOKENS > last ? t->position[r] / PAGE_TOKENS : last;
-	for (int block = 0; block <= last; block++)
+	for (int r = 0; r < t->rows; r++) {
+		int from = first_seen(&f->l, t->position[r]) / PAGE_TOKENS,
+		    to = t->position[r] / PAGE_TOKENS;
+		first = from < first ? from : first;
+		last = to > last ? to : last;
+	}
+	for (int block = first; block <= last; block++)
 		attend_block(t, block);
 	write_outputs(t);
 }
@@ -551,7 +581,7 @@ void attention_forward(const struct model_shape *shape, const struct attention_i
                        struct attention_tile *room, float *out, float *lse)
 {
 	const struct kv_cache *cache = in->cache;
-	struct forward         f = {.l = layout_of(shape),
+	struct forward         f = {.l = layout_of(shape, in->window),
 	                            .b = in->b,
 	                            .qkv = in->qkv,
 	                            .cache = in->cache,
@@ -702,8 +732,31 @@ static void load_query_tile(struct query_tile *t, const struct attention_backwar
 	}
 }
 
+/* A row's scores and dp become its p and ds, 0 but for the keys first .. end-1 of the block. */
+static void soften_back(struct query_tile *t, int row, int first, int end)
+{
+	const struct layout *l = &t->w->l;
+	float *p = t->p + row * PAGE_TOKENS, *ds = t->ds + row * PAGE_TOKENS, lse = t->lse[row],
+	      delta = t->delta[row], slope[PAGE_TOKENS];
+
+	for (int j = 0; j < PAGE_TOKENS; j++)
+		p[j] *= l->scale;
+	if (l->cap) {
+		row_cap(p, PAGE_TOKENS, l->cap);
+		for (int j = 0; j < PAGE_TOKENS; j++)
+			slope[j] = row_cap_slope(p[j], l->cap);
+	}
+	for (int j = 0; j < PAGE_TOKENS; j++) {
+		float x = elementary_exp(p[j] - lse);
+		p[j] = j >= first && j < end ? x : 0;
+		ds[j] = p[j] * (ds[j] - delta) * l->scale;
+	}
+	for (int j = 0; l->cap && j < PAGE_TOKENS; j++)
+		ds[j] *= slope[j];
+}
+
 /* Computes p and ds of the tile's queries and a block's keys, 0 where a query may not look. Returns
- * how many of the keys any of them sees. */
+ * how many of the keys, from the first on, any of them sees. */
 static int pair_with(struct query_tile *t, const struct key_block *keys)
 {
 	const struct layout *l = &t->w->l;
@@ -718,7 +771,7 @@ static int pair_with(struct query_tile *t, const struct key_block *keys)
 	struct tile_product  d_p = scores;
 
 	n = n < keys->n ? n : keys->n;
-	if (n <= 0)
+	if (n <= 0 || first_seen(l, query_position(t, 0)) >= keys->position + n)
 		return 0;
 	columns = tile_pad(n);
 	d_p.a = t->d_o;
@@ -729,13 +782,8 @@ static int pair_with(struct query_tile *t, const struct key_block *keys)
 	tile_product(&scores, t->rows, columns, l->E);
 	tile_product(&d_p, t->rows, columns, l->E);
 	for (int r = 0; r < t->rows; r++) {
-		float *p = t->p + r * PAGE_TOKENS, *ds = t->ds + r * PAGE_TOKENS;
-		int    seen = query_position(t, r) + 1 - keys->position;
-		for (int j = 0; j < PAGE_TOKENS; j++) {
-			float x = elementary_exp(p[j] * l->scale - t->lse[r]);
-			p[j] = j < seen && j < n ? x : 0;
-			ds[j] = p[j] * (ds[j] - t->delta[r]) * l->scale;
-		}
+		int position = query_position(t, r), seen = position + 1 - keys->position;
+		soften_back(t, r, first_seen(l, position) - keys->position, seen < n ? seen : n);
 	}
 	return n;
 }
@@ -806,8 +854,10 @@ static void add_dkv(const struct attention_backward_work *w, int segment, int kv
 		                               .c = dk,
 		                               .c_row = padded};
 		int                 n;
-		if (s->position + ((tile + 1) * QUERY_ROWS - 1) / w->l.group < keys->position)
-			continue; /* all before the keys */
+		if (s->position + ((tile + 1) * QUERY_ROWS - 1) / w->l.group < keys->position ||
+		    first_seen(&w->l, s->position + tile * QUERY_ROWS / w->l.group) >=
+		            keys->position + keys->n)
+			continue; /* all before the keys, or all have them before their windows */
 		load_query_tile(t, w, s, kv_head, tile);
 		n = pair_with(t, keys);
 		tile_product(&from_p, n, w->l.padded, t->rows);
@@ -887,7 +937,7 @@ static int attention_take(struct attention_backward_work *w, struct arena *a, in
 
 size_t attention_backward_bytes(const struct model_shape *shape, int tokens, int blocks)
 {
-	struct attention_backward_work w = {.l = layout_of(shape)};
+	struct attention_backward_work w = {.l = layout_of(shape, 0)};
 	struct arena                   count = {.counts = 1};
 	int                            status = attention_take(&w, &count, tokens, blocks, blocks);
 
@@ -915,7 +965,7 @@ int attention_backward(const struct model_shape *shape, const struct packing *b,
                        const struct attention_kept *kept, const float *d_out, struct arena *a,
                        float *d_qkv)
 {
-	struct attention_backward_work w = {.l = layout_of(shape),
+	struct attention_backward_work w = {.l = layout_of(shape, kept->window),
 	                                    .b = b,
 	                                    .qkv = kept->qkv,
 	                                    .out = kept->out,

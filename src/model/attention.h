@@ -1,14 +1,18 @@
 /* attention.h - causal grouped-query attention over paged keys and values, forward and backward.
  *
- *     s_j = (q . k_j) / sqrt(E)
+ *     s_j = (q . k_j) / sqrt(E)          another scale, and s = cap tanh(s / cap), where the model
+ *                                        has them (kind.h)
  *     p   = softmax(s) over the keys j that the query may see
  *     o   = sum_j p_j v_j
+ *
+ * A query sees the keys at its own position and before it; with a window of w, the last w of them.
  *
  * Exact by construction. A query's result depends on its own keys alone: keys are visited in blocks
  * of PAGE_TOKENS anchored at position 0, in increasing order; within a block each score is one fma
  * chain over E in increasing order, the running maximum and sum are updated once per block (sum in
  * a fixed tree of lanes), and each output element is one fma chain over the block's keys in
- * increasing order. Keys behind the query's position are not visited at all. Nothing depends on the
+ * increasing order. Keys behind the query's position are not visited at all, nor are blocks before
+ * its window; the keys before it in its first block count with a p of 0. Nothing depends on the
  * batch, on other queries, on threads, or on whether the keys came from a cache. Kernels that work
  * on several queries at once give the same bits as the plain one-query function, which stays in the
  * file's test as the oracle. So a page is read once for all heads of a group, and for all
@@ -57,7 +61,8 @@ struct attention_input {
 	/* [T x (H+2K)E] queries, keys, values of each token side by side, rotated already */
 	const float     *qkv;
 	struct kv_cache *cache;
-	int              layer; /* of the cache */
+	int              layer;  /* of the cache */
+	int              window; /* positions that a query sees; 0: all */
 };
 
 /* One layer. Puts the new keys and values of the batch into their pages (of a child, also those of
@@ -70,6 +75,7 @@ void attention_forward(const struct model_shape *shape, const struct attention_i
 /* by the caller, from the forward pass to the backward pass */
 struct attention_kept {
 	const float *qkv, *out, *lse; /* as in attention_forward */
+	int          window;
 };
 
 /* Writes d_qkv [T x (H+2K)E] from d_out [T x H*E]. Only for training batches (every key is in the

@@ -19,33 +19,76 @@ enum { NO_ID = -1 };       /* what older configs write for a token that there is
 
 /* ---- config.json ---- */
 
-static const struct size_key {
-	const char *key;
+/* What config.json calls the numbers of a shape. */
+static const struct folder_size {
+	const char *key, *gpt2_key; /* NULL: there is none */
 	int         required;
 	size_t      at; /* in struct model_shape */
-} size_keys[] = {
-        {"num_hidden_layers", JSON_REQUIRED, offsetof(struct model_shape, n_layers)},
-        {"hidden_size", JSON_REQUIRED, offsetof(struct model_shape, width)},
-        {"num_attention_heads", JSON_REQUIRED, offsetof(struct model_shape, n_heads)},
-        {"num_key_value_heads", JSON_OPTIONAL, offsetof(struct model_shape, n_kv_heads)},
-        {"head_dim", JSON_OPTIONAL, offsetof(struct model_shape, head_width)},
-        {"intermediate_size", JSON_REQUIRED, offsetof(struct model_shape, ff_width)},
-        {"vocab_size", JSON_REQUIRED, offsetof(struct model_shape, n_vocab)},
-        {"max_position_embeddings", JSON_OPTIONAL, offsetof(struct model_shape, n_positions)},
+} sizes[] = {
+        {"num_hidden_layers", "n_layer", JSON_REQUIRED, offsetof(struct model_shape, n_layers)},
+        {"hidden_size", "n_embd", JSON_REQUIRED, offsetof(struct model_shape, width)},
+        {"num_attention_heads", "n_head", JSON_REQUIRED, offsetof(struct model_shape, n_heads)},
+        {"num_key_value_heads", NULL, JSON_OPTIONAL, offsetof(struct model_shape, n_kv_heads)},
+        {"head_dim", NULL, JSON_OPTIONAL, offsetof(struct model_shape, head_width)},
+        {"intermediate_size", NULL, JSON_REQUIRED, offsetof(struct model_shape, ff_width)},
+        {NULL, "n_inner", JSON_OPTIONAL, offsetof(struct model_shape, ff_width)},
+        {"vocab_size", "vocab_size", JSON_REQUIRED, offsetof(struct model_shape, n_vocab)},
+        {"max_position_embeddings", "n_positions", JSON_OPTIONAL,
+         offsetof(struct model_shape, n_positions)},
 };
+enum { N_SIZES = sizeof sizes / sizeof *sizes };
 
-/* Settings that would change what is computed, unless they are switched off. */
+static const struct folder_real {
+	const char *key;
+	unsigned    with, without; /* parts of the kinds that have it */
+	size_t      at;            /* in struct model_shape */
+	int         may_lack;      /* null: there is none */
+} reals[] = {
+        {"rms_norm_eps", 0, PART_GPT2, offsetof(struct model_shape, norm_eps), 0},
+        {"layer_norm_epsilon", PART_GPT2, 0, offsetof(struct model_shape, norm_eps), 0},
+        {"embedding_multiplier", PART_SCALES, 0, offsetof(struct model_shape, scales.embedding), 0},
+        {"residual_multiplier", PART_SCALES, 0, offsetof(struct model_shape, scales.residual), 0},
+        {"attention_multiplier", PART_SCALES, 0, offsetof(struct model_shape, scales.score), 0},
+        {"logits_scaling", PART_SCALES, 0, offsetof(struct model_shape, scales.logit_divisor), 0},
+        {"query_pre_attn_scalar", PART_CAPS, 0, offsetof(struct model_shape, scales.query_width),
+         0},
+        {"attn_logit_softcapping", PART_CAPS, 0, offsetof(struct model_shape, scales.score_cap), 1},
+        {"final_logit_softcapping", PART_CAPS, 0, offsetof(struct model_shape, scales.logit_cap),
+         1},
+};
+enum { N_REALS = sizeof reals / sizeof *reals };
+
+static int folder_has(const struct model_shape *s, const struct folder_real *r)
+{
+	unsigned parts = kind_of(s)->parts;
+
+	return (parts & r->with) == r->with && !(parts & r->without);
+}
+
+/* Settings that would change what is computed, unless they are switched off; or, of some kinds, on.
+ */
 static const struct folder_refusal {
 	const char *key, *what;
-	int         but_for; /* kinds with this part take no notice of the key */
+	unsigned    but_for; /* kinds with this part take no notice of the key */
 } refusals[] = {
         {"attention_bias", "biases in the attention", PART_QKV_BIAS},
+        {"attention_out_bias", "a bias behind the attention", 0},
         {"mlp_bias", "biases in the feed-forward part", 0},
         {"num_local_experts", "a mixture of experts", 0},
         {"num_experts", "a mixture of experts", 0},
         {"n_routed_experts", "a mixture of experts", 0},
         {"rope_interleaved", "rotary positions of neighbouring pairs", 0},
+        {"use_bidirectional_attention", "attention to what is ahead", 0},
+        {"scale_attn_by_inverse_layer_idx", "scores scaled by the layer", 0},
+        {"add_cross_attention", "attention to another text", 0},
         {"quantization_config", "quantised weights", 0},
+};
+static const struct folder_demand {
+	enum model_kind kind;
+	const char     *key, *what;
+} demands[] = {
+        {MODEL_SEED_OSS, "attention_bias", "attention without biases"},
+        {MODEL_GPT2, "scale_attn_weights", "scores that are not scaled"},
 };
 
 static int folder_is_off(const json_t *v)
@@ -57,12 +100,13 @@ static int folder_is_off(const json_t *v)
 static int read_kind(const char *place, const json_t *config, struct model_shape *s)
 {
 	const char   *type = NULL, *architecture, *wanted;
+	char          known[KIND_NAMES_BYTES];
 	const json_t *first = json_array_get(json_object_get(config, "architectures"), 0);
 
 	TRY(json_get_text(place, config, "model_type", JSON_REQUIRED, &type));
 	if (!kind_find(type, &s->kind))
 		return error_set(ERR_INPUT, "%s: \"model_type\" is \"%.64s\"; known: %s", place,
-		                 type, kind_names());
+		                 type, kind_names(0, known));
 	wanted = kind_of(s)->architecture;
 	architecture = first ? json_string_value(first) : wanted;
 	if (!architecture || strcmp(architecture, wanted) != 0)
@@ -76,60 +120,167 @@ static int read_kind(const char *place, const json_t *config, struct model_shape
 static int folder_check_refusals(const char *place, const json_t *config,
                                  const struct model_shape *s)
 {
-	const char *activation = "silu";
+	const struct kind *kind = kind_of(s);
 
 	for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++)
 		if (!folder_is_off(json_object_get(config, refusals[i].key)) &&
-		    !(refusals[i].but_for && kind_has(s, (enum kind_part)refusals[i].but_for)))
+		    !(kind->parts & refusals[i].but_for))
 			return error_set(ERR_INPUT, "%s: \"%s\" is set, but %s: not supported",
 			                 place, refusals[i].key, refusals[i].what);
-	TRY(json_get_text(place, config, "hidden_act", JSON_OPTIONAL, &activation));
-	if (strcmp(activation, "silu") != 0 && strcmp(activation, "swish") != 0)
-		return error_set(ERR_INPUT,
-		                 "%s: \"hidden_act\" is \"%.64s\", only \"silu\", also called "
-		                 "\"swish\", is supported",
-		                 place, activation);
+	for (size_t i = 0; i < sizeof demands / sizeof *demands; i++) {
+		const json_t *v = json_object_get(config, demands[i].key);
+		if (s->kind == demands[i].kind && v && folder_is_off(v))
+			return error_set(ERR_INPUT,
+			                 "%s: \"%s\" is off, but %s: not supported for %s", place,
+			                 demands[i].key, demands[i].what, kind->model_type);
+	}
 	return OK;
 }
 
-/* Whether some layer looks only at the last "sliding_window" positions. */
-static int slides(const json_t *config, const struct model_shape *s)
+/* Where each kind says what its activation is, and the names that mean the same. */
+static int folder_check_activation(const char *place, const json_t *config,
+                                   const struct model_shape *s)
 {
-	const json_t *types = json_object_get(config, "layer_types");
-	const json_t *from = json_object_get(config, "max_window_layers");
-	int           slide = !kind_of(s)->window_switch
-	                              ? !folder_is_off(json_object_get(config, "sliding_window"))
-	                              : !folder_is_off(json_object_get(config, "use_sliding_window"));
+	static const char *const keys[] = {"hidden_act", "hidden_activation",
+	                                   "activation_function"};
+	static const char *const same[][2] = {{"silu", "swish"}, {"gelu_new", "gelu_pytorch_tanh"}};
+	const char              *wanted = kind_of(s)->activation, *other = wanted;
 
-	if (slide && json_is_integer(from) && json_integer_value(from) >= s->n_layers)
-		slide = 0;
-	for (size_t i = 0; i < json_array_size(types); i++) {
-		const char *type = json_string_value(json_array_get(types, i));
-		slide |= !type || strcmp(type, "full_attention") != 0;
+	for (int i = 0; i < 2; i++)
+		for (int k = 0; k < 2; k++)
+			if (!strcmp(same[i][k], wanted))
+				other = same[i][1 - k];
+	/* Gemma's first configs name another one beside the one that counts */
+	for (int i = kind_has(s, PART_CAPS); i < 3; i++) {
+		const char *activation = wanted;
+		TRY(json_get_text(place, config, keys[i], JSON_OPTIONAL, &activation));
+		if (strcmp(activation, wanted) != 0 && strcmp(activation, other) != 0)
+			return error_set(
+			        ERR_INPUT,
+			        "%s: \"%s\" is \"%.64s\", only \"%s\", also called \"%s\", "
+			        "is supported",
+			        place, keys[i], activation, wanted, other);
 	}
-	return slide;
+	return OK;
 }
 
-/* A window that holds every text that the model was made for changes nothing. */
-static int check_window(const char *place, const json_t *config, const struct model_shape *s)
-{
-	int64_t window = 0;
+/* ---- what sets layers apart ---- */
 
-	if (!slides(config, s))
+/* A list of the config with an entry for each layer; NULL: there is none. */
+static int folder_layer_list(const char *place, const json_t *config, const char *key,
+                             const struct model_shape *s, const json_t **out)
+{
+	const json_t *list = json_object_get(config, key);
+
+	*out = json_is_null(list) ? NULL : list;
+	if (*out && json_array_size(list) < (size_t)s->n_layers)
+		return error_set(
+		        ERR_INPUT,
+		        "%s: \"%s\" must be a list with an entry for each of the %d layers", place,
+		        key, s->n_layers);
+	return OK;
+}
+
+/* 1: rotated, 0: not. Missing: all but every fourth, or what no_rope_layer_interval says. */
+static int read_unturned(const char *place, const json_t *config, struct model_shape *s)
+{
+	const json_t *list;
+	int64_t       every = 4;
+
+	if (!kind_has(s, PART_NOPE))
 		return OK;
+	TRY(folder_layer_list(place, config, "no_rope_layers", s, &list));
+	TRY(json_get_int(place, config, "no_rope_layer_interval", JSON_OPTIONAL,
+	                 json_range(1, INT_MAX), &every));
+	for (int i = 0; i < s->n_layers; i++) {
+		int turned = list ? !folder_is_off(json_array_get(list, (size_t)i))
+		                  : (i + 1) % every != 0;
+		s->layers[i] |= turned ? 0 : LAYER_UNTURNED;
+	}
+	return OK;
+}
+
+/* Whether a layer is local that the config does not list. */
+static int is_local_unlisted(const json_t *config, const struct model_shape *s, int layer)
+{
+	const json_t *pattern = json_object_get(config, "sliding_window_pattern");
+	const json_t *from = json_object_get(config, "max_window_layers");
+	json_int_t    but = kind_of(s)->local_but, first = kind_of(s)->local_from;
+
+	if (kind_has(s, PART_NOPE))
+		return !kind_is_turned(s, layer);
+	if (first)
+		return layer >= (json_is_integer(from) ? json_integer_value(from) : first);
+	if (but && json_is_integer(pattern) && json_integer_value(pattern) > 0)
+		but = json_integer_value(pattern);
+	return !but || (layer + 1) % but != 0;
+}
+
+static int read_layer_type(const char *place, const json_t *type, struct model_shape *s, int layer)
+{
+	const char *name = json_string_value(type) ? json_string_value(type) : "";
+
+	if (!strcmp(name, "sliding_attention"))
+		s->layers[layer] |= LAYER_LOCAL;
+	else if (strcmp(name, "full_attention") != 0)
+		return error_set(ERR_INPUT,
+		                 "%s: \"layer_types\" holds \"%.32s\"; full_attention and "
+		                 "sliding_attention are supported",
+		                 place, name);
+	return OK;
+}
+
+/* Of a kind without local layers. A window that holds every text that the model was made for
+ * changes nothing. */
+static int forbid_window(const char *place, int listed, struct model_shape *s)
+{
+	for (int i = 0; i < s->n_layers; i++) {
+		if (kind_is_local(s, i) && (s->window == 0 || s->window < s->n_positions))
+			return error_set(ERR_INPUT,
+			                 "%s: \"%s\" is set, but models of the kind %s have no "
+			                 "sliding window shorter than \"max_position_embeddings\", "
+			                 "%d: not supported",
+			                 place, listed ? "layer_types" : "sliding_window",
+			                 kind_of(s)->model_type, s->n_positions);
+		s->layers[i] &= (unsigned char)~LAYER_LOCAL;
+	}
+	s->window = 0;
+	return OK;
+}
+
+/* A window may be named and not used. */
+static int read_window(const char *place, const json_t *config, struct model_shape *s)
+{
+	const json_t *window = json_object_get(config, "sliding_window"), *list;
+	int64_t       value = s->window;
+	int           on, any = 0;
+
 	TRY(json_get_int(place, config, "sliding_window", JSON_OPTIONAL, json_range(0, INT_MAX),
-	                 &window));
-	if (window >= s->n_positions)
-		return OK;
-	return error_set(ERR_INPUT,
-	                 "%s: \"%s\" is set, but attention over a sliding window shorter than "
-	                 "\"max_position_embeddings\", %d: "
-	                 "not supported",
-	                 place,
-	                 json_object_get(config, "use_sliding_window") ? "use_sliding_window"
-	                 : json_object_get(config, "sliding_window")   ? "sliding_window"
-	                                                               : "layer_types",
-	                 s->n_positions);
+	                 &value));
+	s->window = json_is_null(window) ? 0 : (int)value;
+	on = kind_of(s)->window_switch
+	             ? !folder_is_off(json_object_get(config, "use_sliding_window"))
+	             : s->window > 0;
+	TRY(folder_layer_list(place, config, "layer_types", s, &list));
+	for (int i = 0; i < s->n_layers; i++) {
+		int local = (on || s->local_theta) && is_local_unlisted(config, s, i);
+		if (list)
+			TRY(read_layer_type(place, json_array_get(list, (size_t)i), s, i));
+		else
+			s->layers[i] |= local ? LAYER_LOCAL : 0;
+		any |= kind_is_local(s, i);
+		if (list && kind_has(s, PART_WINDOW) && !kind_of(s)->lists_layers &&
+		    kind_is_local(s, i) != local)
+			return error_set(ERR_INPUT,
+			                 "%s: \"layer_types\" does not say of layer %d what "
+			                 "\"sliding_window\" says of all layers of the kind %s: "
+			                 "not supported",
+			                 place, i, kind_of(s)->model_type);
+	}
+	if (!kind_has(s, PART_WINDOW))
+		return forbid_window(place, list != NULL, s);
+	s->window = any ? s->window : 0;
+	return OK;
 }
 
 static int read_llama3(const char *place, const json_t *rope, struct rope_scaling *r)
@@ -176,23 +327,18 @@ static int read_rope_scaling(const char *place, const char *key, const json_t *r
 	return r->kind == ROPE_LLAMA3 ? read_llama3(place, rope, r) : OK;
 }
 
-/* The base of the rotary positions stands in the config itself or, since transformers 5, in
- * "rope_parameters". */
-static int read_rope(const char *place, const json_t *config, struct model_shape *s)
+/* The base of the rotary positions, and how they are scaled, in the config itself or, since
+ * transformers 5, in "rope_parameters". */
+static int read_rope_object(const char *place, const char *key, const json_t *rope,
+                            struct model_shape *s)
 {
-	const char *const keys[] = {"rope_scaling", "rope_parameters"};
-	double            share = 1, *theta = &s->rope_theta;
+	double share = 1;
 
-	TRY(json_get_real(place, config, "rope_theta", JSON_OPTIONAL, theta));
-	TRY(json_get_real(place, config, "partial_rotary_factor", JSON_OPTIONAL, &share));
-	for (int i = 0; i < 2; i++) {
-		const json_t *rope = json_object_get(config, keys[i]);
-		if (folder_is_off(rope))
-			continue;
-		TRY(read_rope_scaling(place, keys[i], rope, &s->rope));
-		TRY(json_get_real(place, rope, "rope_theta", JSON_OPTIONAL, theta));
-		TRY(json_get_real(place, rope, "partial_rotary_factor", JSON_OPTIONAL, &share));
-	}
+	if (folder_is_off(rope))
+		return OK;
+	TRY(read_rope_scaling(place, key, rope, &s->rope));
+	TRY(json_get_real(place, rope, "rope_theta", JSON_OPTIONAL, &s->rope_theta));
+	TRY(json_get_real(place, rope, "partial_rotary_factor", JSON_OPTIONAL, &share));
 	if (share != 1)
 		return error_set(ERR_INPUT,
 		                 "%s: \"partial_rotary_factor\" is %g, only 1 is supported", place,
@@ -200,19 +346,73 @@ static int read_rope(const char *place, const json_t *config, struct model_shape
 	return OK;
 }
 
+/* The rotary positions of local layers are plain ones. */
+static int read_rope_local(const char *place, const json_t *config, struct model_shape *s)
+{
+	const json_t      *both = json_object_get(config, "rope_parameters");
+	const json_t      *rope = json_object_get(both, "sliding_attention");
+	struct model_shape local = *s;
+
+	TRY(json_get_real(place, config, "rope_local_base_freq", JSON_OPTIONAL,
+	                  &local.local_theta));
+	local.rope_theta = local.local_theta;
+	local.rope = (struct rope_scaling){0};
+	TRY(read_rope_object(place, "rope_parameters", rope, &local));
+	if (local.rope.kind != ROPE_PLAIN)
+		return error_set(
+		        ERR_INPUT,
+		        "%s: \"rope_parameters\" scales the positions of local layers: not "
+		        "supported",
+		        place);
+	s->local_theta = local.rope_theta;
+	return read_rope_object(place, "rope_parameters", json_object_get(both, "full_attention"),
+	                        s);
+}
+
+static int read_rope(const char *place, const json_t *config, struct model_shape *s)
+{
+	double share = 1;
+
+	TRY(json_get_real(place, config, "rope_theta", JSON_OPTIONAL, &s->rope_theta));
+	TRY(json_get_real(place, config, "partial_rotary_factor", JSON_OPTIONAL, &share));
+	if (share != 1)
+		return error_set(ERR_INPUT,
+		                 "%s: \"partial_rotary_factor\" is %g, only 1 is supported", place,
+		                 share);
+	TRY(read_rope_object(place, "rope_scaling", json_object_get(config, "rope_scaling"), s));
+	if (s->local_theta)
+		return read_rope_local(place, config, s);
+	return read_rope_object(place, "rope_parameters",
+	                        json_object_get(config, "rope_parameters"), s);
+}
+
+/* What config.json calls a size of this kind; NULL: it has none. */
+static const char *size_key(const struct model_shape *s, int i)
+{
+	return kind_has(s, PART_GPT2) ? sizes[i].gpt2_key : sizes[i].key;
+}
+
 /* Older configs leave out the number of key/value heads (as many as heads) and the width of a
  * head (D / H). */
 static int read_sizes(const char *place, const json_t *config, struct model_shape *s)
 {
-	for (size_t i = 0; i < sizeof size_keys / sizeof size_keys[0]; i++) {
-		int    *at = (int *)(void *)((char *)s + size_keys[i].at);
-		int64_t value = *at;
-		TRY(json_get_int(place, config, size_keys[i].key, size_keys[i].required,
-		                 json_range(size_keys[i].required ? 1 : 0, INT_MAX), &value));
+	for (int i = 0; i < N_SIZES; i++) {
+		int        *at = (int *)(void *)((char *)s + sizes[i].at);
+		const char *key = size_key(s, i);
+		int64_t     value = *at;
+		if (!key)
+			continue;
+		TRY(json_get_int(place, config, key, sizes[i].required,
+		                 json_range(sizes[i].required ? 1 : 0, INT_MAX), &value));
 		*at = (int)value;
 	}
+	if (s->n_layers > SHAPE_LAYERS_MAX)
+		return error_set(ERR_INPUT, "%s: \"%s\" is %d; it must be between 1 and %d", place,
+		                 size_key(s, 0), s->n_layers, SHAPE_LAYERS_MAX);
 	if (s->n_kv_heads == 0 || json_is_null(json_object_get(config, "num_key_value_heads")))
 		s->n_kv_heads = s->n_heads;
+	if (s->ff_width == 0 && s->width <= INT_MAX / 4)
+		s->ff_width = 4 * s->width; /* as GPT-2 has it */
 	if (s->head_width == 0) {
 		if (s->width % s->n_heads)
 			return error_set(ERR_INPUT,
@@ -220,6 +420,19 @@ static int read_sizes(const char *place, const json_t *config, struct model_shap
 			                 "\"num_attention_heads\" %d, and there is no \"head_dim\"",
 			                 place, s->width, s->n_heads);
 		s->head_width = s->width / s->n_heads;
+	}
+	return OK;
+}
+
+static int folder_read_reals(const char *place, const json_t *config, struct model_shape *s)
+{
+	for (int i = 0; i < N_REALS; i++) {
+		double *at = (double *)(void *)((char *)s + reals[i].at);
+		if (!folder_has(s, &reals[i]))
+			continue;
+		TRY(json_get_real(place, config, reals[i].key, JSON_OPTIONAL, at));
+		if (reals[i].may_lack && json_is_null(json_object_get(config, reals[i].key)))
+			*at = 0;
 	}
 	return OK;
 }
@@ -261,16 +474,20 @@ static int folder_read_ids(const char *place, const json_t *config, struct model
 /* What a missing key means is what transformers takes for it. */
 static int folder_read_config(const char *place, const json_t *config, struct model_shape *s)
 {
-	*s = (struct model_shape){.rope_theta = 10000, .norm_eps = 1e-6, .bos = -1};
+	enum model_kind kind;
+
 	TRY(read_kind(place, config, s));
-	s->n_positions = kind_of(s)->n_positions;
-	s->n_kv_heads = kind_of(s)->n_kv_heads;
-	s->head_width = kind_of(s)->head_width;
+	kind = s->kind;
+	*s = kind_of(s)->missing;
+	s->kind = kind;
+	s->bos = -1;
 	TRY(folder_check_refusals(place, config, s));
+	TRY(folder_check_activation(place, config, s));
 	TRY(read_sizes(place, config, s));
-	TRY(check_window(place, config, s));
+	TRY(folder_read_reals(place, config, s));
+	TRY(read_unturned(place, config, s));
+	TRY(read_window(place, config, s));
 	TRY(read_rope(place, config, s));
-	TRY(json_get_real(place, config, "rms_norm_eps", JSON_OPTIONAL, &s->norm_eps));
 	TRY(json_get_bool(place, config, "tie_word_embeddings", JSON_OPTIONAL, &s->tied));
 	if (weights_check_shape(s) != OK)
 		return error_context("%s", place);
@@ -426,7 +643,8 @@ static const char *format_dims(struct arena *a, int n, const uint64_t *dims)
 static int check_dims(struct loading *l, const struct safetensors *s,
                       const struct safetensors_entry *e, const struct tensor *t)
 {
-	uint64_t want[2] = {(uint64_t)t->rows, (uint64_t)t->columns};
+	uint64_t want[2] = {(uint64_t)(t->transposed ? t->columns : t->rows),
+	                    (uint64_t)(t->transposed ? t->rows : t->columns)};
 	int      n = t->n_dims;
 
 	if (e->n_dims == n && e->dims[0] == want[0] && (n == 1 || e->dims[1] == want[1]))
@@ -451,7 +669,9 @@ static int is_beside(const char *name)
 	} beside[] = {
 	        {"model.", "rotary_emb."},            /* tables of rotary positions */
 	        {"model.", ".self_attn.masked_bias"}, /* the number that masks what is ahead */
-	        {"v_head.", ""},                      /* TRL's head of values */
+	        {"transformer.h.", ".attn.masked_bias"},
+	        {"transformer.h.", ".attn.bias"}, /* the mask itself */
+	        {"v_head.", ""},                  /* TRL's head of values */
 	};
 	int found = 0;
 
@@ -460,19 +680,52 @@ static int is_beside(const char *name)
 	return found;
 }
 
+/* Ours for a name in a file: files of GPT-2 may leave out what stands before all names. */
+static const char *folder_name(struct loading *l, const char *name, int *status)
+{
+	static const char front[] = "transformer.";
+	const char       *longer = name;
+
+	*status = OK;
+	if (kind_has(&l->weights->shape, PART_GPT2) && strncmp(name, front, strlen(front)) != 0 &&
+	    strncmp(name, "lm_head.", 8) != 0)
+		*status = arena_print(&l->arena, &longer, "%s%s", front, name);
+	return longer;
+}
+
+/* [columns x rows] in the file -> [rows x columns] */
+static int folder_read_transposed(const struct safetensors *s, const struct safetensors_entry *e,
+                                  const struct tensor *t, float *out)
+{
+	size_t rows = (size_t)t->rows, columns = (size_t)t->columns;
+	float *turned;
+	int    status;
+
+	TRY(mem_take(t->count, "a tensor to transpose", &turned));
+	status = safetensors_read(s, e, turned);
+	for (size_t r = 0; r < rows && status == OK; r++)
+		for (size_t c = 0; c < columns; c++)
+			out[r * columns + c] = turned[c * rows + r];
+	mem_free(turned);
+	return status;
+}
+
 /* A tensor must be where the index says, and part of the model. A head beside tied embeddings is
  * compared later. */
 static int folder_load_tensor(struct loading *l, const char *file, const struct safetensors *s,
                               const struct safetensors_entry *e)
 {
-	const struct tensor *t = weights_find(l->weights, e->name);
+	int                  status;
+	const char          *name = folder_name(l, e->name, &status);
+	const struct tensor *t = weights_find(l->weights, name);
 	const char          *mapped = json_string_value(json_object_get(l->weight_map, e->name));
 
+	TRY(status);
 	if (l->weight_map && (!mapped || strcmp(mapped, file) != 0))
 		return error_set(ERR_INPUT,
 		                 "%s: tensor \"%.96s\" is here, but the index says: %.96s", s->path,
 		                 e->name, mapped ? mapped : "nowhere");
-	if (!t && is_beside(e->name))
+	if (!t && is_beside(name))
 		return OK;
 	if (!t && l->weights->shape.tied && !strcmp(e->name, "lm_head.weight")) {
 		l->head_file = file;
@@ -485,6 +738,8 @@ static int folder_load_tensor(struct loading *l, const char *file, const struct 
 		        s->path, e->name);
 	TRY(check_dims(l, s, e, t));
 	l->seen[t - l->weights->tensors] = 1;
+	if (t->transposed)
+		return folder_read_transposed(s, e, t, l->weights->data + t->offset);
 	return safetensors_read(s, e, l->weights->data + t->offset);
 }
 
@@ -619,11 +874,10 @@ static void format_end_ids(struct text *t, const struct model_shape *s)
 
 static void format_rope_scaling(struct text *t, const struct rope_scaling *r)
 {
-	if (r->kind == ROPE_PLAIN) {
-		text_print(t, "null");
+	text_print(t, "\"rope_type\": \"%s\"", rope_types[r->kind]);
+	if (r->kind == ROPE_PLAIN)
 		return;
-	}
-	text_print(t, "{\"rope_type\": \"%s\", \"factor\": ", rope_types[r->kind]);
+	text_print(t, ", \"factor\": ");
 	json_add_real(t, r->factor);
 	if (r->kind == ROPE_LLAMA3) {
 		text_print(t, ", \"low_freq_factor\": ");
@@ -632,7 +886,91 @@ static void format_rope_scaling(struct text *t, const struct rope_scaling *r)
 		json_add_real(t, r->high_freq_factor);
 		text_print(t, ", \"original_max_position_embeddings\": %d", r->original_positions);
 	}
-	text_print(t, "}");
+}
+
+static void format_real(struct text *t, const char *key, double x)
+{
+	text_print(t, "  \"%s\": ", key);
+	json_add_real(t, x);
+	text_print(t, ",\n");
+}
+
+/* Or null; transformers does not take an integer for it. */
+static void format_cap(struct text *t, const char *key, double x)
+{
+	if (x == 0)
+		text_print(t, "  \"%s\": null,\n", key);
+	else if (x < 1e15 && x == floor(x))
+		text_print(t, "  \"%s\": %lld.0,\n", key, (long long)x);
+	else
+		format_real(t, key, x);
+}
+
+/* Where local layers have a base of their own, both under the key that transformers 5 has for
+ * them, too. */
+static void format_rope(struct text *t, const struct model_shape *s)
+{
+	if (kind_has(s, PART_GPT2))
+		return;
+	format_real(t, "rope_theta", s->rope_theta);
+	text_print(t, "  \"rope_scaling\": ");
+	if (s->rope.kind == ROPE_PLAIN)
+		text_print(t, "null");
+	else {
+		text_print(t, "{");
+		format_rope_scaling(t, &s->rope);
+		text_print(t, "}");
+	}
+	text_print(t, ",\n");
+	if (s->local_theta)
+		format_real(t, "rope_local_base_freq", s->local_theta);
+}
+
+/* The window, and the traits of the layers, of kinds whose configs have them. */
+static void format_layers(struct text *t, const struct model_shape *s)
+{
+	int local = 0;
+
+	for (int i = 0; i < s->n_layers; i++)
+		local |= kind_is_local(s, i);
+	if (kind_has(s, PART_WINDOW)) {
+		if (kind_of(s)->window_switch)
+			text_print(t, "  \"use_sliding_window\": %s,\n", local ? "true" : "false");
+		if (s->window)
+			text_print(t, "  \"sliding_window\": %d,\n", s->window);
+		else
+			text_print(t, "  \"sliding_window\": null,\n");
+	}
+	for (int i = 0; kind_of(s)->lists_layers && i < s->n_layers; i++)
+		text_print(t, "%s\"%s_attention\"%s", i ? ", " : "  \"layer_types\": [",
+		           kind_is_local(s, i) ? "sliding" : "full",
+		           i + 1 < s->n_layers ? "" : "],\n");
+	for (int i = 0; kind_has(s, PART_NOPE) && i < s->n_layers; i++)
+		text_print(t, "%s%d%s", i ? ", " : "  \"no_rope_layers\": [", kind_is_turned(s, i),
+		           i + 1 < s->n_layers ? "" : "],\n");
+}
+
+/* What config.json says of the parts; a key that is off is one that transformers takes to be on. */
+static void format_parts(struct text *t, const struct model_shape *s)
+{
+	const char *activation = kind_has(s, PART_GPT2)   ? "activation_function"
+	                         : kind_has(s, PART_CAPS) ? "hidden_activation"
+	                                                  : "hidden_act";
+
+	if (s->kind == MODEL_SEED_OSS)
+		text_print(t, "  \"attention_bias\": true,\n");
+	if (!kind_has(s, PART_QKV_BIAS))
+		text_print(t, "  \"attention_bias\": false,\n  \"mlp_bias\": false,\n");
+	text_print(t, "  \"%s\": \"%s\",\n", activation, kind_of(s)->activation);
+	for (int i = 0; i < N_REALS; i++) {
+		double x = *(const double *)(const void *)((const char *)s + reals[i].at);
+		if (!folder_has(s, &reals[i]))
+			continue;
+		if (reals[i].may_lack)
+			format_cap(t, reals[i].key, x);
+		else
+			format_real(t, reals[i].key, x);
+	}
 }
 
 /* Under the keys that transformers reads for this kind of model. */
@@ -645,21 +983,16 @@ static void folder_format_config(struct text *t, const struct model_shape *s,
 
 	text_print(t, "{\n  \"architectures\": [\"%s\"],\n  \"model_type\": \"%s\",\n",
 	           kind_of(s)->architecture, kind_of(s)->model_type);
-	if (!kind_has(s, PART_QKV_BIAS))
-		text_print(t, "  \"attention_bias\": false,\n  \"mlp_bias\": false,\n");
-	if (kind_of(s)->window_switch)
-		text_print(t, "  \"use_sliding_window\": false,\n");
-	text_print(t, "  \"hidden_act\": \"silu\",\n  \"rope_scaling\": ");
-	format_rope_scaling(t, &s->rope);
-	text_print(t, ",\n");
-	for (size_t i = 0; i < sizeof size_keys / sizeof size_keys[0]; i++)
-		text_print(t, "  \"%s\": %d,\n", size_keys[i].key,
-		           *(const int *)(const void *)((const char *)s + size_keys[i].at));
-	text_print(t, "  \"rope_theta\": ");
-	json_add_real(t, s->rope_theta);
-	text_print(t, ",\n  \"rms_norm_eps\": ");
-	json_add_real(t, s->norm_eps);
-	text_print(t, ",\n  \"tie_word_embeddings\": %s,\n  \"bos_token_id\": ",
+	format_parts(t, s);
+	format_layers(t, s);
+	format_rope(t, s);
+	for (int i = 0; i < N_SIZES; i++)
+		if (size_key(s, i))
+			text_print(t, "  \"%s\": %d,\n", size_key(s, i),
+			           *(const int *)(const void *)((const char *)s + sizes[i].at));
+	if (kind_of(s)->pad >= s->n_vocab)
+		text_print(t, "  \"pad_token_id\": null,\n");
+	text_print(t, "  \"tie_word_embeddings\": %s,\n  \"bos_token_id\": ",
 	           s->tied ? "true" : "false");
 	if (s->bos < 0)
 		text_print(t, "null");
@@ -758,6 +1091,21 @@ static int copy_tokenizer(const char *folder, const char *source, struct arena *
 	return OK;
 }
 
+/* Copies of the tensors that lie transposed in files; NULL: of one that does not. */
+static int folder_transpose(const struct tensor *t, const float *x, struct arena *a,
+                            const float **out)
+{
+	size_t rows = (size_t)t->rows, columns = (size_t)t->columns;
+	float *turned;
+
+	TRY(arena_take(a, t->count, "a tensor to transpose", &turned));
+	for (size_t r = 0; r < rows; r++)
+		for (size_t c = 0; c < columns; c++)
+			turned[c * rows + r] = x[r * columns + c];
+	*out = turned;
+	return OK;
+}
+
 static int folder_write_weights(const char *path, const struct weights *w,
                                 enum safetensors_type type, struct arena *a)
 {
@@ -766,12 +1114,15 @@ static int folder_write_weights(const char *path, const struct weights *w,
 	TRY(arena_take(a, (size_t)w->n_tensors, "the tensors of a model", &items));
 	for (int i = 0; i < w->n_tensors; i++) {
 		const struct tensor *t = &w->tensors[i];
+		uint64_t             rows = (uint64_t)t->rows, columns = (uint64_t)t->columns;
 		items[i] = (struct safetensors_item){
 		        .name = t->name,
 		        .n_dims = t->n_dims,
-		        .dims = {(uint64_t)t->rows, (uint64_t)t->columns},
+		        .dims = {t->transposed ? columns : rows, t->transposed ? rows : columns},
 		        .data = w->data + t->offset,
 		};
+		if (t->transposed)
+			TRY(folder_transpose(t, w->data + t->offset, a, &items[i].data));
 	}
 	return safetensors_write(path, type, items, (size_t)w->n_tensors);
 }

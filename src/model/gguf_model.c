@@ -19,45 +19,72 @@ enum {
 /* ---- names ---- */
 
 /* Ours, theirs. Of a layer behind "model.layers.N." and "blk.N."; then .weight, .bias or what an
- * adapter puts behind. */
+ * adapter puts behind. The first row that is for a kind counts. */
+#define KIND(name) (1u << MODEL_##name)
 static const struct gguf_model_name {
 	const char *ours, *theirs;
 	int         of_layer;
 	int         turned; /* its rows are those of heads that are turned */
+	unsigned    kinds;  /* 0: all */
 } names[] = {
-        {"model.embed_tokens", "token_embd", 0, 0},
-        {"model.norm", "output_norm", 0, 0},
-        {"lm_head", "output", 0, 0},
-        {"input_layernorm", "attn_norm", 1, 0},
-        {"self_attn.q_proj", "attn_q", 1, 1},
-        {"self_attn.k_proj", "attn_k", 1, 1},
-        {"self_attn.v_proj", "attn_v", 1, 0},
-        {"self_attn.q_norm", "attn_q_norm", 1, 0},
-        {"self_attn.k_norm", "attn_k_norm", 1, 0},
-        {"self_attn.o_proj", "attn_output", 1, 0},
-        {"post_attention_layernorm", "ffn_norm", 1, 0},
-        {"mlp.gate_proj", "ffn_gate", 1, 0},
-        {"mlp.up_proj", "ffn_up", 1, 0},
-        {"mlp.down_proj", "ffn_down", 1, 0},
+        {"model.embed_tokens", "token_embd", 0, 0, 0},
+        {"model.norm", "output_norm", 0, 0, 0},
+        {"lm_head", "output", 0, 0, 0},
+        {"input_layernorm", "attn_norm", 1, 0, 0},
+        {"self_attn.q_proj", "attn_q", 1, 1, 0},
+        {"self_attn.k_proj", "attn_k", 1, 1, 0},
+        {"self_attn.v_proj", "attn_v", 1, 0, 0},
+        {"self_attn.qkv_proj", "attn_qkv", 1, 0, 0},
+        {"self_attn.q_norm", "attn_q_norm", 1, 0, 0},
+        {"self_attn.k_norm", "attn_k_norm", 1, 0, 0},
+        {"self_attn.o_proj", "attn_output", 1, 0, 0},
+        {"post_attention_layernorm", "post_attention_norm", 1, 0, KIND(OLMO2) | KIND(SEED_OSS)},
+        {"post_attention_layernorm", "ffn_norm", 1, 0, 0},
+        {"post_feedforward_layernorm", "post_ffw_norm", 1, 0, 0},
+        {"mlp.gate_proj", "ffn_gate", 1, 0, 0},
+        {"mlp.up_proj", "ffn_up", 1, 0, 0},
+        {"mlp.gate_up_proj", "ffn_up", 1, 0, 0},
+        {"mlp.down_proj", "ffn_down", 1, 0, 0},
+        {"transformer.wte", "token_embd", 0, 0, 0},
+        {"transformer.wpe", "position_embd", 0, 0, 0},
+        {"transformer.ln_f", "output_norm", 0, 0, 0},
+        {"ln_1", "attn_norm", 1, 0, 0},
+        {"attn.c_attn", "attn_qkv", 1, 0, 0},
+        {"attn.c_proj", "attn_output", 1, 0, 0},
+        {"ln_2", "ffn_norm", 1, 0, 0},
+        {"mlp.c_fc", "ffn_up", 1, 0, 0},
+        {"mlp.c_proj", "ffn_down", 1, 0, 0},
 };
 
 static const char rope_tensor[] = "rope_freqs.weight";
 
-/* The row of one of our names, of a model or of an adapter; *end: what is behind its stem. */
-static const struct gguf_model_name *gguf_name_row(const char *ours, int *layer, const char **end)
+/* "model.layers.0.input_layernorm.weight", of a model or of an adapter -> 0 and what is behind; -1
+ * when it is of no layer. */
+static int gguf_layer_of(const char **ours)
 {
-	static const char of_layer[] = "model.layers.", of_adapter[] = "base_model.model.";
-	int               n = 0;
+	static const char *const of_layer[] = {"model.layers.%d.%n", "transformer.h.%d.%n"};
+	static const char        of_adapter[] = "base_model.model.";
 
-	ours += strncmp(ours, of_adapter, strlen(of_adapter)) ? 0 : strlen(of_adapter);
-	*layer = -1;
-	if (!strncmp(ours, of_layer, strlen(of_layer)) &&
-	    sscanf(ours + strlen(of_layer), "%d.%n", layer, &n) == 1)
-		ours += strlen(of_layer) + (size_t)n;
+	*ours += strncmp(*ours, of_adapter, strlen(of_adapter)) ? 0 : strlen(of_adapter);
+	for (int i = 0; i < 2; i++) {
+		int layer, n = 0;
+		if (sscanf(*ours, of_layer[i], &layer, &n) == 1 && n > 0) {
+			*ours += n;
+			return layer;
+		}
+	}
+	return -1;
+}
+
+/* The row of one of our names; *end: what is behind its stem. */
+static const struct gguf_model_name *gguf_name_row(const struct model_shape *s, const char *ours,
+                                                   int *layer, const char **end)
+{
+	*layer = gguf_layer_of(&ours);
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
 		size_t stem = strlen(names[i].ours);
 		if (names[i].of_layer != (*layer >= 0) || strncmp(names[i].ours, ours, stem) ||
-		    ours[stem] != '.')
+		    ours[stem] != '.' || (names[i].kinds && !(names[i].kinds >> s->kind & 1)))
 			continue;
 		*end = ours + stem;
 		return &names[i];
@@ -67,13 +94,13 @@ static const struct gguf_model_name *gguf_name_row(const char *ours, int *layer,
 
 /* "model.layers.0.self_attn.q_proj.weight" -> "blk.0.attn_q.weight"; of an adapter's tensor ->
  * "blk.0.attn_q.weight.lora_a". Returns whether its rows are turned. */
-static int gguf_name(const char *ours, char out[KEY_BYTES])
+static int gguf_name(const struct model_shape *s, const char *ours, char out[KEY_BYTES])
 {
 	const char                   *end;
 	int                           layer, n;
-	const struct gguf_model_name *row = gguf_name_row(ours, &layer, &end);
+	const struct gguf_model_name *row = gguf_name_row(s, ours, &layer, &end);
 
-	assert(row); /* every tensor of weights.c and adapter.c has one */
+	assert(row); /* every tensor of weights.c and adapter.c has one, of kinds that have files */
 	n = layer >= 0 ? snprintf(out, KEY_BYTES, "blk.%d.", layer) : 0;
 	if (!strncmp(end, ".lora_", 6))
 		snprintf(out + n, (size_t)(KEY_BYTES - n), "%s.weight.lora_%c", row->theirs,
@@ -106,37 +133,56 @@ static const struct gguf_key {
 	const char       *name; /* behind "ARCH." */
 	enum gguf_key_use use;
 	int               required;
-	size_t            at; /* in struct model_shape */
+	size_t            at;            /* in struct model_shape */
+	unsigned          with, without; /* parts of the kinds that have it */
 } keys[] = {
-        {"block_count", KEY_SIZE, 1, offsetof(struct model_shape, n_layers)},
-        {"embedding_length", KEY_SIZE, 1, offsetof(struct model_shape, width)},
-        {"feed_forward_length", KEY_SIZE, 1, offsetof(struct model_shape, ff_width)},
-        {"context_length", KEY_SIZE, 1, offsetof(struct model_shape, n_positions)},
-        {"attention.head_count", KEY_SIZE, 1, offsetof(struct model_shape, n_heads)},
-        {"attention.head_count_kv", KEY_SIZE, 0, offsetof(struct model_shape, n_kv_heads)},
-        {"attention.key_length", KEY_SIZE, 0, offsetof(struct model_shape, head_width)},
-        {"rope.freq_base", KEY_REAL, 0, offsetof(struct model_shape, rope_theta)},
-        {"attention.layer_norm_rms_epsilon", KEY_REAL, 1, offsetof(struct model_shape, norm_eps)},
-        {"attention.value_length", KEY_LOOKED, 0, 0},
-        {"rope.dimension_count", KEY_LOOKED, 0, 0},
-        {"rope.scaling.type", KEY_LOOKED, 0, 0},
-        {"rope.scaling.factor", KEY_LOOKED, 0, 0},
-        {"attention.sliding_window", KEY_LOOKED, 0, 0},
-        {"rope.scaling.original_context_length", KEY_PASSED, 0, 0},
-        {"rope.scaling.finetuned", KEY_PASSED, 0, 0},
-        {"vocab_size", KEY_PASSED, 0, 0},
-        {"attention.causal", KEY_ONE, 0, 0},
-        {"rope.scaling.attn_factor", KEY_ONE, 0, 0},
-        {"expert_count", KEY_OFF, 0, 0},
-        {"expert_used_count", KEY_OFF, 0, 0},
-        {"use_parallel_residual", KEY_OFF, 0, 0},
-        {"leading_dense_block_count", KEY_OFF, 0, 0},
+        {"block_count", KEY_SIZE, 1, offsetof(struct model_shape, n_layers), 0, 0},
+        {"embedding_length", KEY_SIZE, 1, offsetof(struct model_shape, width), 0, 0},
+        {"feed_forward_length", KEY_SIZE, 1, offsetof(struct model_shape, ff_width), 0, 0},
+        {"context_length", KEY_SIZE, 1, offsetof(struct model_shape, n_positions), 0, 0},
+        {"attention.head_count", KEY_SIZE, 1, offsetof(struct model_shape, n_heads), 0, 0},
+        {"attention.head_count_kv", KEY_SIZE, 0, offsetof(struct model_shape, n_kv_heads), 0, 0},
+        {"attention.key_length", KEY_SIZE, 0, offsetof(struct model_shape, head_width), 0, 0},
+        {"rope.freq_base", KEY_REAL, 0, offsetof(struct model_shape, rope_theta), 0, PART_GPT2},
+        {"attention.layer_norm_rms_epsilon", KEY_REAL, 1, offsetof(struct model_shape, norm_eps), 0,
+         PART_GPT2},
+        {"attention.layer_norm_epsilon", KEY_REAL, 1, offsetof(struct model_shape, norm_eps),
+         PART_GPT2, 0},
+        {"embedding_scale", KEY_REAL, 0, offsetof(struct model_shape, scales.embedding),
+         PART_SCALES, 0},
+        {"residual_scale", KEY_REAL, 0, offsetof(struct model_shape, scales.residual), PART_SCALES,
+         0},
+        {"attention.scale", KEY_REAL, 0, offsetof(struct model_shape, scales.score), PART_SCALES,
+         0},
+        {"logit_scale", KEY_REAL, 0, offsetof(struct model_shape, scales.logit_divisor),
+         PART_SCALES, 0},
+        {"attention.value_length", KEY_LOOKED, 0, 0, 0, 0},
+        {"rope.dimension_count", KEY_LOOKED, 0, 0, 0, 0},
+        {"rope.scaling.type", KEY_LOOKED, 0, 0, 0, 0},
+        {"rope.scaling.factor", KEY_LOOKED, 0, 0, 0, 0},
+        {"attention.sliding_window", KEY_LOOKED, 0, 0, 0, 0},
+        {"rope.scaling.original_context_length", KEY_PASSED, 0, 0, 0, 0},
+        {"rope.scaling.finetuned", KEY_PASSED, 0, 0, 0, 0},
+        {"vocab_size", KEY_PASSED, 0, 0, 0, 0},
+        {"attention.causal", KEY_ONE, 0, 0, 0, 0},
+        {"rope.scaling.attn_factor", KEY_ONE, 0, 0, 0, 0},
+        {"expert_count", KEY_OFF, 0, 0, 0, 0},
+        {"expert_used_count", KEY_OFF, 0, 0, 0, 0},
+        {"use_parallel_residual", KEY_OFF, 0, 0, 0, 0},
+        {"leading_dense_block_count", KEY_OFF, 0, 0, 0, 0},
 };
 
-static const struct gguf_key *gguf_key_find(const char *name)
+static int gguf_key_is(const struct gguf_key *k, const struct model_shape *s)
+{
+	unsigned parts = kind_of(s)->parts;
+
+	return (parts & k->with) == k->with && !(parts & k->without);
+}
+
+static const struct gguf_key *gguf_key_find(const struct model_shape *s, const char *name)
 {
 	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
-		if (!strcmp(keys[i].name, name))
+		if (!strcmp(keys[i].name, name) && gguf_key_is(&keys[i], s))
 			return &keys[i];
 	return NULL;
 }
@@ -144,7 +190,7 @@ static const struct gguf_key *gguf_key_find(const char *name)
 /* "llama.block_count" */
 static const char *gguf_key(const struct model_shape *s, const char *name, char out[KEY_BYTES])
 {
-	snprintf(out, KEY_BYTES, "%s.%s", kind_of(s)->model_type, name);
+	snprintf(out, KEY_BYTES, "%s.%s", kind_of(s)->gguf, name);
 	return out;
 }
 
@@ -177,7 +223,7 @@ static int gguf_check_off(const struct gguf *g, const char *key, double off)
 /* Every key of the architecture has a row above. */
 static int gguf_check_keys(const struct gguf *g, const struct model_shape *s)
 {
-	const char *type = kind_of(s)->model_type;
+	const char *type = kind_of(s)->gguf;
 	size_t      n = strlen(type);
 
 	for (size_t i = 0; i < g->n_values; i++) {
@@ -185,7 +231,7 @@ static int gguf_check_keys(const struct gguf *g, const struct model_shape *s)
 		const struct gguf_key *k;
 		if (strncmp(key, type, n) != 0 || key[n] != '.')
 			continue;
-		k = gguf_key_find(key + n + 1);
+		k = gguf_key_find(s, key + n + 1);
 		if (!k)
 			return error_set(ERR_INPUT,
 			                 "%s: \"%.96s\" may change what the model computes: not "
@@ -202,15 +248,16 @@ static int gguf_check_keys(const struct gguf *g, const struct model_shape *s)
 static int gguf_read_kind(const struct gguf *g, struct arena *a, struct model_shape *s)
 {
 	const char *type = "model", *architecture = NULL;
+	char        known[KIND_NAMES_BYTES];
 
 	TRY(gguf_get_text(g, "general.type", GGUF_OPTIONAL, a, &type));
 	if (strcmp(type, "model") != 0)
 		return error_set(ERR_INPUT, "%s: \"general.type\" is \"%.64s\", and no model",
 		                 g->path, type);
 	TRY(gguf_get_text(g, "general.architecture", GGUF_REQUIRED, a, &architecture));
-	if (!kind_find(architecture, &s->kind))
+	if (!kind_find_gguf(architecture, &s->kind))
 		return error_set(ERR_INPUT, "%s: \"general.architecture\" is \"%.64s\"; known: %s",
-		                 g->path, architecture, kind_names());
+		                 g->path, architecture, kind_names(1, known));
 	return OK;
 }
 
@@ -222,6 +269,8 @@ static int gguf_read_sizes(const struct gguf *g, struct model_shape *s)
 		const struct gguf_key *k = &keys[i];
 		void                  *at = (char *)s + k->at;
 		int64_t                value = 0;
+		if (!gguf_key_is(k, s))
+			continue;
 		gguf_key(s, k->name, name);
 		if (k->use == KEY_REAL)
 			TRY(gguf_get_real(g, name, k->required, at));
@@ -240,6 +289,20 @@ static int gguf_read_sizes(const struct gguf *g, struct model_shape *s)
 	return OK;
 }
 
+/* Whether a window in a file of this kind is that of all layers. */
+static int gguf_says_window(const struct model_shape *s)
+{
+	enum model_kind first;
+
+	return kind_has(s, PART_WINDOW) && !kind_of(s)->lists_layers &&
+	       kind_find_gguf(kind_of(s)->gguf, &first) && first == s->kind;
+}
+
+static int gguf_is_unturned(const struct model_shape *s, int layer)
+{
+	return kind_has(s, PART_NOPE) && (layer + 1) % 4 == 0;
+}
+
 /* What must be the width of a head, or not smaller than the texts that the model was made for. */
 static int gguf_check_sizes(const struct gguf *g, const struct model_shape *s)
 {
@@ -249,7 +312,7 @@ static int gguf_check_sizes(const struct gguf *g, const struct model_shape *s)
 	} bounds[] = {
 	        {"attention.value_length", s->head_width, s->head_width},
 	        {"rope.dimension_count", s->head_width, s->head_width},
-	        {"attention.sliding_window", s->n_positions, INT_MAX},
+	        {"attention.sliding_window", gguf_says_window(s) ? 0 : s->n_positions, INT_MAX},
 	};
 	char name[KEY_BYTES];
 
@@ -263,6 +326,27 @@ static int gguf_check_sizes(const struct gguf *g, const struct model_shape *s)
 			                 "is supported",
 			                 g->path, name, (long long)value, (long long)bounds[i].low);
 	}
+	return OK;
+}
+
+/* What sets layers apart: a window, or that every fourth is not rotated, which files of the kind do
+ * not say, since all models of the kind have it so. */
+static int gguf_read_layers(const struct gguf *g, struct model_shape *s)
+{
+	char    name[KEY_BYTES];
+	int64_t window = 0;
+
+	if (s->n_layers > SHAPE_LAYERS_MAX)
+		return error_set(ERR_INPUT,
+		                 "%s: model shape: num_hidden_layers is %d, more than %d", g->path,
+		                 s->n_layers, SHAPE_LAYERS_MAX);
+	if (gguf_says_window(s))
+		TRY(gguf_get_int(g, gguf_key(s, "attention.sliding_window", name), GGUF_OPTIONAL, 0,
+		                 INT_MAX, &window));
+	s->window = (int)window;
+	for (int i = 0; i < s->n_layers; i++)
+		s->layers[i] = (unsigned char)((window ? LAYER_LOCAL : 0) |
+		                               (gguf_is_unturned(s, i) ? LAYER_UNTURNED : 0));
 	return OK;
 }
 
@@ -363,6 +447,7 @@ static int gguf_shape_of(const struct gguf *g, struct arena *a, struct model_sha
 	TRY(gguf_read_kind(g, a, s));
 	TRY(gguf_check_keys(g, s));
 	TRY(gguf_read_sizes(g, s));
+	TRY(gguf_read_layers(g, s));
 	if (!embed || embed->n_sides != 2 || embed->sides[1] > INT_MAX)
 		return error_set(ERR_INPUT,
 		                 "%s: there is no matrix \"token_embd.weight\"; is it a model?",
@@ -470,7 +555,7 @@ static int gguf_load_tensors(const struct gguf *g, struct weights *w)
 
 	for (int i = 0; i < w->n_tensors; i++) {
 		const struct tensor *t = &w->tensors[i];
-		int                  turned = gguf_name(t->name, name);
+		int                  turned = gguf_name(&w->shape, t->name, name);
 		TRY(gguf_match(g, t, name, &e));
 		TRY(gguf_read_numbers(g, e, w->data + t->offset));
 		if (turned && kind_of(&w->shape)->gguf_turned)
@@ -487,7 +572,7 @@ static int gguf_check_known(const struct gguf *g, const struct weights *w)
 	for (size_t i = 0; i < g->n_tensors; i++) {
 		int known = !strcmp(g->tensors[i].name, rope_tensor);
 		for (int j = 0; j < w->n_tensors && !known; j++) {
-			gguf_name(w->tensors[j].name, name);
+			gguf_name(&w->shape, w->tensors[j].name, name);
 			known = !strcmp(g->tensors[i].name, name);
 		}
 		if (!known)
@@ -575,13 +660,15 @@ void gguf_model_values(const struct model_shape *s, const char *name, uint32_t t
 {
 	char key[KEY_BYTES];
 
-	gguf_text_value(o, "general.architecture", kind_of(s)->model_type);
+	gguf_text_value(o, "general.architecture", kind_of(s)->gguf);
 	gguf_text_value(o, "general.type", "model");
 	gguf_text_value(o, "general.name", name);
 	gguf_out_u32(o, "general.file_type", gguf_file_type(type));
 	gguf_out_u32(o, "general.quantization_version", 2);
 	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
 		const void *at = (const char *)s + keys[i].at;
+		if (!gguf_key_is(&keys[i], s))
+			continue;
 		gguf_key(s, keys[i].name, key);
 		if (keys[i].use == KEY_SIZE)
 			gguf_out_u32(o, key, (uint32_t) * (const int *)at);
@@ -591,6 +678,8 @@ void gguf_model_values(const struct model_shape *s, const char *name, uint32_t t
 	gguf_out_u32(o, gguf_key(s, "attention.value_length", key), (uint32_t)s->head_width);
 	gguf_out_u32(o, gguf_key(s, "rope.dimension_count", key), (uint32_t)s->head_width);
 	gguf_out_u32(o, gguf_key(s, "vocab_size", key), (uint32_t)s->n_vocab);
+	if (gguf_says_window(s))
+		gguf_out_u32(o, gguf_key(s, "attention.sliding_window", key), (uint32_t)s->window);
 	gguf_rope_values(s, o);
 }
 
@@ -604,13 +693,14 @@ static uint32_t gguf_type_for(const struct tensor *t, uint32_t type)
 	return (uint64_t)t->columns % gguf_type_of(type)->block ? f16 : type;
 }
 
-static void gguf_tell_tensor(const struct tensor *t, uint32_t type, struct gguf_out *o)
+static void gguf_tell_tensor(const struct model_shape *s, const struct tensor *t, uint32_t type,
+                             struct gguf_out *o)
 {
 	const uint64_t sides[2] = {(uint64_t)(t->n_dims == 2 ? t->columns : t->rows),
 	                           (uint64_t)t->rows};
 	char           name[KEY_BYTES];
 
-	gguf_name(t->name, name);
+	gguf_name(s, t->name, name);
 	gguf_out_tensor(o, name, gguf_type_for(t, type), t->n_dims, sides);
 }
 
@@ -667,7 +757,8 @@ static int gguf_turns(const struct tensor *t, const struct model_shape *s)
 {
 	char name[KEY_BYTES];
 
-	return gguf_name(t->name, name) && !strstr(t->name, ".lora_A.") && kind_of(s)->gguf_turned;
+	return gguf_name(s, t->name, name) && !strstr(t->name, ".lora_A.") &&
+	       kind_of(s)->gguf_turned;
 }
 
 /* By what Llama 3's scaling divides: no tensor of the weights. */
@@ -706,9 +797,35 @@ static int gguf_write_file(const char *path, const struct weights *w, const stru
 	if (w->shape.rope.kind == ROPE_LLAMA3)
 		gguf_out_tensor(o, rope_tensor, 0, 1, &half);
 	for (int i = 0; i < w->n_tensors; i++)
-		gguf_tell_tensor(&w->tensors[i], type, o);
+		gguf_tell_tensor(s, &w->tensors[i], type, o);
 	TRY(file_begin(path, &f));
 	return file_finish(&f, gguf_write_tensors(o, w, s, type, &f));
+}
+
+int gguf_model_check(const struct model_shape *s)
+{
+	const struct kind *kind = kind_of(s);
+	char               known[KIND_NAMES_BYTES];
+
+	if (!kind->gguf)
+		return error_set(ERR_INPUT,
+		                 "GGUF files are not written of models of the kind %s, only of %s; "
+		                 "export a folder, and convert that",
+		                 kind->model_type, kind_names(1, known));
+	for (int i = 0; i < s->n_layers; i++) {
+		int window = kind_window(s, i);
+		if (window && window < s->n_positions && !gguf_says_window(s))
+			return error_set(ERR_INPUT,
+			                 "GGUF files of %s cannot say that layer %d sees a window "
+			                 "of %d positions; export a folder",
+			                 kind->gguf, i, window);
+		if (kind_has(s, PART_NOPE) && kind_is_turned(s, i) == gguf_is_unturned(s, i))
+			return error_set(ERR_INPUT,
+			                 "GGUF files of %s say that every fourth layer is not "
+			                 "rotated, but layer %d is otherwise; export a folder",
+			                 kind->gguf, i);
+	}
+	return OK;
 }
 
 int gguf_model_write(const char *path, const struct weights *w, uint32_t type, struct gguf_out *o)
@@ -724,7 +841,7 @@ int gguf_adapter_write(const char *path, const struct adapter *adapter, const st
 	struct gguf_out o = {0};
 	int             status;
 
-	gguf_text_value(&o, "general.architecture", kind_of(s)->model_type);
+	gguf_text_value(&o, "general.architecture", kind_of(s)->gguf);
 	gguf_text_value(&o, "general.type", "adapter");
 	gguf_text_value(&o, "general.name", name);
 	gguf_out_u32(&o, "general.file_type", gguf_file_type(type));

@@ -2,7 +2,7 @@
  * tokenizer is the model's business (which ids end a completion). The texts of the tokenizer are
  * text/tokenizer_gguf.c's, the container base/gguf.h's, the numbers gguf_quant.h's.
  *
- *     general.architecture                    a row of the table in kind.c: llama, qwen2, qwen3
+ *     general.architecture                    a row of the table in kind.c: llama, qwen2, ...
  *     ARCH.block_count, ...                   the sizes; a key of the architecture that is not
  *                                             known is refused by its name, like one whose value
  *                                             changes what is computed
@@ -29,7 +29,11 @@ int gguf_model_read_weights(const char *path, const struct model_shape *shape, s
 
 /* ---- writing: values of the model, then those of the tokenizer, then all of the file ---- */
 
-/* ADDS general.* and ARCH.*. type: F32, F16, BF16 or Q8_0 (gguf_quant_writes). */
+/* ERR_INPUT when no GGUF file can say what this model computes. */
+int gguf_model_check(const struct model_shape *s);
+
+/* Of a shape that passed the check: ADDS general.* and ARCH.*. type: F32, F16, BF16 or Q8_0
+ * (gguf_quant_writes). */
 void gguf_model_values(const struct model_shape *s, const char *name, uint32_t type,
                        struct gguf_out *o);
 

@@ -25,9 +25,34 @@ static size_t vocab_of(const struct model *m)
 	return (size_t)m->weights.shape.n_vocab;
 }
 
+static float head_scale(const struct model *m)
+{
+	double divisor = m->weights.shape.scales.logit_divisor;
+
+	return divisor ? (float)(1 / divisor) : 1;
+}
+
+static void scale_row(float *z, size_t V, float scale)
+{
+	for (size_t v = 0; v < V; v++)
+		z[v] *= scale;
+}
+
 int head_logits(const struct model *m, int n, const float *hidden, float *logits)
 {
-	return matmul_forward(m->head, n, hidden, logits);
+	size_t V = vocab_of(m);
+	float  scale = head_scale(m), cap = (float)m->weights.shape.scales.logit_cap;
+
+	TRY(matmul_forward(m->head, n, hidden, logits));
+	if (scale == 1 && cap == 0)
+		return OK;
+#pragma omp parallel for schedule(static)
+	for (int i = 0; i < n; i++) {
+		scale_row(logits + (size_t)i * V, V, scale);
+		if (cap)
+			row_cap(logits + (size_t)i * V, (int)V, cap);
+	}
+	return OK;
 }
 
 static size_t head_rows(int targets)
@@ -118,6 +143,7 @@ static int backward_chunk(const struct head_backward_work *p)
 {
 	const struct chunk *c = &p->c;
 	size_t              V = vocab_of(c->m), D = width_of(c->m);
+	float scale = head_scale(c->m), cap = (float)c->m->weights.shape.scales.logit_cap;
 
 #pragma omp parallel for schedule(static)
 	for (int i = 0; i < c->n; i++) {
@@ -129,7 +155,10 @@ static int backward_chunk(const struct head_backward_work *p)
 		                               .lse = p->piece->forward.lse[at],
 		                               .entropy = p->piece->forward.entropy[at],
 		                               .c = p->piece->terms.c[at],
-		                               .h = p->piece->terms.h ? p->piece->terms.h[at] : 0});
+		                               .h = p->piece->terms.h ? p->piece->terms.h[at] : 0,
+		                               .cap = cap});
+		if (scale != 1)
+			scale_row(c->z + (size_t)i * V, V, scale);
 	}
 	TRY(matmul_backward(c->m->head, c->n, c->z, p->dx));
 	for (int i = 0; i < c->n; i++) {

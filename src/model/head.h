@@ -1,7 +1,8 @@
 /* head.h - from hidden states to log-probabilities of given tokens, and back, never holding [tokens
  * x vocabulary].
  *
- *     z       = hidden W_head^T
+ *     z       = hidden W_head^T          divided by a constant, then cap tanh(z / cap), where the
+ *                                        model has them (kind.h)
  *     logp    = z_y / tau - lse(z / tau)
  *     entropy = - sum_v p_v log p_v,  p = softmax(z / tau)
  *

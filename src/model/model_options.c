@@ -22,9 +22,9 @@ static const struct option model_options[] = {
 	        "scales what the adapter adds by lora_alpha / lora_r", .when = "model.lora_r!=0"),
 	BOOL_AS("use_rslora", lora.rslora, "false", "scales by lora_alpha / sqrt(lora_r) instead",
 	        .when = "model.lora_r!=0"),
-	TEXTS(lora_target_modules, "[]", 0, 7,
-	      "projections that get an adapter; empty: all of q_proj, k_proj, v_proj, o_proj, "
-	      "gate_proj, up_proj, down_proj", .when = "model.lora_r!=0"),
+	TEXTS(lora_target_modules, "[]", 0, 12,
+	      "projections that get an adapter; empty: all, as docs/models.md lists them for each "
+	      "kind (q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj for most)", .when = "model.lora_r!=0"),
 	INT(init.width, "128", 2, 65536, "width of the residual stream", .when = "model.path="),
 	INT(init.n_layers, "4", 1, 1000, "layers", .when = "model.path="),
 	INT(init.n_heads, "4", 1, 1024, "query heads", .when = "model.path="),

@@ -53,6 +53,10 @@ int rope_check(const struct model_shape *s)
 	if (!(s->rope_theta > 0) || !isfinite(s->rope_theta))
 		return error_set(ERR_INPUT, "model shape: rope_theta is %g; it must be positive",
 		                 s->rope_theta);
+	if (!(s->local_theta >= 0) || !isfinite(s->local_theta))
+		return error_set(ERR_INPUT,
+		                 "model shape: rope_local_base_freq is %g; it must be positive",
+		                 s->local_theta);
 	if (r->kind == ROPE_PLAIN)
 		return OK;
 	if (!in_range(r->factor, 1, 1e6))

@@ -5,6 +5,7 @@
 #include "model/kind.h"
 
 #include <assert.h>
+#include <string.h>
 
 /* ---- memory ---- */
 
@@ -22,39 +23,57 @@ static float *tape_carve(struct tape_carver *c, size_t rows, int columns)
 	return p;
 }
 
-/* How many floats a token has in each array of a layer. */
-struct tape_widths {
-	int x, qkv, qk_raw, r_qk, o, lse, gate_up;
+/* The arrays of a layer but for its x, and how many floats a token has in each; 0: the kind has
+ * none, and its pointer is NULL. */
+enum { TAPE_ARRAYS = 13 };
+struct tape_array {
+	size_t at; /* in struct tape_layer */
+	int    width;
 };
 
-static struct tape_widths tape_widths_of(const struct model_shape *s)
+static void tape_arrays(const struct model_shape *s, struct tape_array out[TAPE_ARRAYS])
 {
-	int normed = kind_has(s, PART_QK_NORM) ? s->n_heads + s->n_kv_heads : 0;
+	int heads = s->n_heads + s->n_kv_heads, D = s->width,
+	    groups = kind_has(s, PART_QK_NORM)       ? heads
+	             : kind_has(s, PART_QK_NORM_ALL) ? 2
+	                                             : 0,
+	    behind = kind_has(s, PART_NORM_BEHIND);
+	const struct tape_array arrays[TAPE_ARRAYS] = {
+	        {offsetof(struct tape_layer, r_before[BRANCH_ATTENTION]), 1},
+	        {offsetof(struct tape_layer, qkv), (heads + s->n_kv_heads) * s->head_width},
+	        {offsetof(struct tape_layer, qk_raw), groups ? heads * s->head_width : 0},
+	        {offsetof(struct tape_layer, r_qk), groups},
+	        {offsetof(struct tape_layer, o), s->n_heads * s->head_width},
+	        {offsetof(struct tape_layer, lse), s->n_heads},
+	        {offsetof(struct tape_layer, x_mid), D},
+	        {offsetof(struct tape_layer, r_before[BRANCH_MLP]), 1},
+	        {offsetof(struct tape_layer, gate_up), kind_inner_width(s)},
+	        {offsetof(struct tape_layer, y[BRANCH_ATTENTION]), behind * D},
+	        {offsetof(struct tape_layer, r_behind[BRANCH_ATTENTION]), behind},
+	        {offsetof(struct tape_layer, y[BRANCH_MLP]), behind * D},
+	        {offsetof(struct tape_layer, r_behind[BRANCH_MLP]), behind},
+	};
 
-	return (struct tape_widths){.x = s->width,
-	                            .qkv = (s->n_heads + 2 * s->n_kv_heads) * s->head_width,
-	                            .qk_raw = normed * s->head_width,
-	                            .r_qk = normed,
-	                            .o = s->n_heads * s->head_width,
-	                            .lse = s->n_heads,
-	                            .gate_up = 2 * s->ff_width};
+	memcpy(out, arrays, sizeof arrays);
+}
+
+static float **tape_array_of(struct tape_layer *l, const struct tape_array *a)
+{
+	return (float **)(void *)((char *)l + a->at);
 }
 
 /* A layer but for its x. */
 static struct tape_layer tape_carve_layer(struct tape_carver *c, const struct model_shape *s,
                                           size_t rows)
 {
-	struct tape_widths w = tape_widths_of(s);
+	struct tape_array arrays[TAPE_ARRAYS];
+	struct tape_layer layer = {0};
 
-	return (struct tape_layer){.r_attn = tape_carve(c, rows, 1),
-	                           .qkv = tape_carve(c, rows, w.qkv),
-	                           .qk_raw = tape_carve(c, rows, w.qk_raw),
-	                           .r_qk = tape_carve(c, rows, w.r_qk),
-	                           .o = tape_carve(c, rows, w.o),
-	                           .lse = tape_carve(c, rows, w.lse),
-	                           .x_mid = tape_carve(c, rows, w.x),
-	                           .r_mlp = tape_carve(c, rows, 1),
-	                           .gate_up = tape_carve(c, rows, w.gate_up)};
+	tape_arrays(s, arrays);
+	for (int i = 0; i < TAPE_ARRAYS; i++)
+		if (arrays[i].width)
+			*tape_array_of(&layer, &arrays[i]) = tape_carve(c, rows, arrays[i].width);
+	return layer;
 }
 
 /* Returns the floats of all; of a tape without layers that is all it does. */
@@ -144,26 +163,18 @@ int tape_add(struct tape *t, const struct packing *b, struct tape_piece *out)
 
 struct tape_layer tape_layer_of(const struct tape *t, const struct tape_piece *p, int i)
 {
-	struct tape_widths w = tape_widths_of(&t->shape);
-	struct tape_layer  l = t->layers[i];
-	size_t             first = (size_t)p->first;
-	float             *x = l.x + first * (size_t)w.x;
+	struct tape_array arrays[TAPE_ARRAYS];
+	struct tape_layer l = t->recompute ? t->again : t->layers[i];
+	size_t            first = (size_t)p->first;
 
-	if (t->recompute) {
-		l = t->again;
-		l.x = x;
+	l.x = t->layers[i].x + first * (size_t)t->shape.width;
+	if (t->recompute)
 		return l;
-	}
-	return (struct tape_layer){.x = x,
-	                           .r_attn = l.r_attn + first,
-	                           .qkv = l.qkv + first * (size_t)w.qkv,
-	                           .qk_raw = l.qk_raw + first * (size_t)w.qk_raw,
-	                           .r_qk = l.r_qk + first * (size_t)w.r_qk,
-	                           .o = l.o + first * (size_t)w.o,
-	                           .lse = l.lse + first * (size_t)w.lse,
-	                           .x_mid = l.x_mid + first * (size_t)w.x,
-	                           .r_mlp = l.r_mlp + first,
-	                           .gate_up = l.gate_up + first * (size_t)w.gate_up};
+	tape_arrays(&t->shape, arrays);
+	for (int k = 0; k < TAPE_ARRAYS; k++)
+		if (arrays[k].width)
+			*tape_array_of(&l, &arrays[k]) += first * (size_t)arrays[k].width;
+	return l;
 }
 
 float *tape_output_of(const struct tape *t, const struct tape_piece *p, int i)

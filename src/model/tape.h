@@ -13,19 +13,21 @@
 #define MODEL_TAPE_H
 
 #include "model/packing.h"
-#include "model/shape.h"
+#include "model/weights.h"
 
 struct tape_layer {
-	float *x;       /* [T x D] the residual stream before the layer */
-	float *r_attn;  /* [T] of its norm */
-	float *qkv;     /* [T x (H+2K)E] rotated */
+	float *x;                        /* [T x D] the residual stream before the layer */
+	float *r_before[LAYER_BRANCHES]; /* [T] of the norms before attention and feed-forward */
+	float *qkv;                      /* [T x (H+2K)E] rotated */
 	float *qk_raw;  /* [T x (H+K)E] before their norms, of kinds that have these */
-	float *r_qk;    /* [T x (H+K)] */
+	float *r_qk;    /* [T x groups] */
 	float *o;       /* [T x H*E] of the attention */
 	float *lse;     /* [T x H] */
 	float *x_mid;   /* [T x D] between attention and feed-forward */
-	float *r_mlp;   /* [T] */
-	float *gate_up; /* [T x 2F] */
+	float *gate_up; /* [T x 2F], [T x F] without a gate */
+	/* [T x D], [T]: what comes out of a branch, and of the norm behind it, of kinds that have
+	 * one */
+	float *y[LAYER_BRANCHES], *r_behind[LAYER_BRANCHES];
 };
 
 struct tape_piece {

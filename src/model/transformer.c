@@ -7,6 +7,7 @@
 #include "model/rope.h"
 
 #include <assert.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,6 +23,12 @@ static int model_use(int for_backward)
 	return for_backward ? MATMUL_LENT : MATMUL_FORWARD;
 }
 
+/* of a table of rotary positions */
+static size_t rope_floats(const struct model_shape *s)
+{
+	return (size_t)s->n_positions * (size_t)s->head_width;
+}
+
 size_t model_bytes(const struct model_shape *s, const struct matmul *mm, int for_backward)
 {
 	struct product_shape p[LAYER_PRODUCTS];
@@ -31,7 +38,7 @@ size_t model_bytes(const struct model_shape *s, const struct matmul *mm, int for
 	for (int i = 0; i < LAYER_PRODUCTS; i++)
 		per_layer +=
 		        matmul_weight_bytes(mm, p[i].n_out, p[i].n_in, model_use(for_backward));
-	return (weights_count(s) + (size_t)s->n_positions * (size_t)s->head_width) * sizeof(float) +
+	return (weights_count(s) + rope_floats(s) * (s->local_theta ? 2 : 1)) * sizeof(float) +
 	       (size_t)s->n_layers * per_layer +
 	       matmul_weight_bytes(matmul_head(mm), s->n_vocab, s->width, model_use(for_backward));
 }
@@ -47,16 +54,27 @@ static int make_layer(struct model *m, struct matmul_weight **layer)
 	return OK;
 }
 
+static int make_rope(const struct model_shape *s, float **out)
+{
+	float frequency[HEAD_WIDTH_MAX / 2];
+
+	TRY(mem_take(rope_floats(s), "the table of rotary positions", out));
+	rope_frequencies(s, frequency);
+	rope_table(s->n_positions, s->head_width, frequency, *out);
+	return OK;
+}
+
 static int make_parts(struct model *m)
 {
 	const struct model_shape *s = &m->weights.shape;
-	float                     frequency[HEAD_WIDTH_MAX / 2];
+	struct model_shape        local = *s;
 
+	local.rope_theta = s->local_theta;
+	local.rope = (struct rope_scaling){0};
 	TRY(mem_take((size_t)s->n_layers, "the layers of the model", &m->layers));
-	TRY(mem_take((size_t)s->n_positions * (size_t)s->head_width,
-	             "the table of rotary positions", &m->rope));
-	rope_frequencies(s, frequency);
-	rope_table(s->n_positions, s->head_width, frequency, m->rope);
+	TRY(make_rope(s, &m->rope));
+	if (s->local_theta)
+		TRY(make_rope(&local, &m->rope_local));
 	for (int i = 0; i < s->n_layers; i++)
 		TRY(make_layer(m, m->layers[i]));
 	TRY(matmul_weight_new(matmul_head(m->mm), s->n_vocab, s->width, model_use(m->for_backward),
@@ -95,6 +113,7 @@ void model_free(struct model *m)
 		matmul_weight_free(m->head);
 		mem_free(m->layers);
 		mem_free(m->rope);
+		mem_free(m->rope_local);
 		weights_free(&m->weights);
 	}
 	mem_free(m);
@@ -159,13 +178,17 @@ static int chunk_rows(int left)
 	return left < CHUNK_ROWS ? left : CHUNK_ROWS;
 }
 
-/* out = x + y; out may be x */
-static void add_rows(int n, int D, const float *x, const float *y, float *out)
+/* out = x + scale y; out may be x. With a scale of 1 it is the plain sum. */
+static void add_rows(const struct model *m, int n, const float *x, const float *y, float *out)
 {
+	const struct model_scales *scales = &m->weights.shape.scales;
+	size_t                     D = (size_t)m->weights.shape.width;
+	float                      scale = scales->residual ? (float)scales->residual : 1;
+
 #pragma omp parallel for schedule(static) if (n > 1)
 	for (int r = 0; r < n; r++)
-		for (size_t i = (size_t)r * (size_t)D; i < (size_t)(r + 1) * (size_t)D; i++)
-			out[i] = x[i] + y[i];
+		for (size_t i = (size_t)r * D; i < (size_t)(r + 1) * D; i++)
+			out[i] = fmaf(scale, y[i], x[i]);
 }
 
 /* Tokens may come from a file and are an error; segments are ours and lie one behind the other. */
@@ -194,61 +217,174 @@ static int check_batch(const struct model *m, const struct packing *b)
 	return OK;
 }
 
+/* x = scale embed[token] [+ positions[position]] */
 static void embed(const struct model *m, const struct packing *b, float *x)
 {
 	size_t       D = (size_t)m->weights.shape.width;
-	const float *table = m->weights.data + m->weights.embed;
+	const float *table = m->weights.data + m->weights.embed,
+	            *places = m->weights.data + m->weights.positions;
+	float scale = (float)kind_embedding_scale(&m->weights.shape);
 
-	for (int t = 0; t < b->n_tokens; t++)
-		memcpy(x + (size_t)t * D, table + (size_t)b->token[t] * D, D * sizeof(float));
+	for (int t = 0; t < b->n_tokens; t++) {
+		const float *row = table + (size_t)b->token[t] * D,
+		            *place = places + (size_t)b->position[t] * D;
+		float *xt = x + (size_t)t * D;
+		for (size_t i = 0; i < D; i++)
+			xt[i] = scale * row[i];
+		for (size_t i = 0; m->weights.positions && i < D; i++)
+			xt[i] += place[i];
+	}
 }
 
 /* The norm whose gain stands at that offset of the weights. */
-static struct rmsnorm norm_of(const struct model *m, size_t gain)
+static struct rownorm norm_of(const struct model *m, struct norm_offsets at)
 {
-	return (struct rmsnorm){.D = m->weights.shape.width,
-	                        .gain = m->weights.data + gain,
+	enum kind_norm kind = kind_of(&m->weights.shape)->norm;
+
+	return (struct rownorm){.D = m->weights.shape.width,
+	                        .gain = m->weights.data + at.gain,
+	                        .shift = kind == NORM_RMS_ONE,
+	                        .centred = kind == NORM_LAYER,
 	                        .eps = m->weights.shape.norm_eps};
 }
 
+static void norm_rows(const struct model *m, struct norm_offsets at, int n, const float *x,
+                      float *y, float *r)
+{
+	struct rownorm norm = norm_of(m, at);
+
+	rownorm_forward(&norm, n, x, y, r);
+	if (at.bias)
+		bias_forward(n, norm.D, m->weights.data + at.bias, y);
+}
+
+/* Of each head, or of all heads together. */
 static struct qknorm qk_norm(const struct model *m, int layer)
 {
 	const struct model_shape *s = &m->weights.shape;
+	int                       H = s->n_heads, K = s->n_kv_heads, E = s->head_width,
+	    all = kind_has(s, PART_QK_NORM_ALL);
 
-	return (struct qknorm){.H = s->n_heads,
-	                       .K = s->n_kv_heads,
-	                       .E = s->head_width,
-	                       .stride = (size_t)((s->n_heads + 2 * s->n_kv_heads) * s->head_width),
-	                       .gain = m->weights.data + m->weights.layers[layer].qk_norm};
+	return (struct qknorm){.q = {all ? 1 : H, all ? H * E : E},
+	                       .k = {all ? 1 : K, all ? K * E : E},
+	                       .stride = (size_t)((H + 2 * K) * E),
+	                       .gain = m->weights.data + m->weights.layers[layer].qk_norm,
+	                       .shift = kind_of(s)->norm == NORM_RMS_ONE};
 }
 
-/* Y = X W^T, and what the adapter adds */
+/* direction -1: back */
+static void rotate(const struct model *m, int layer, const struct packing *b, int direction,
+                   float *qkv)
+{
+	const struct model_shape *s = &m->weights.shape;
+	int                       H = s->n_heads, K = s->n_kv_heads, E = s->head_width;
+	const float *table = m->rope_local && kind_is_local(s, layer) ? m->rope_local : m->rope;
+
+	if (kind_is_turned(s, layer))
+		rope_apply(&(struct rope_rows){b->n_tokens, H + K, E, (size_t)((H + 2 * K) * E),
+		                               b->position, table},
+		           direction, qkv);
+}
+
+/* What stands between the two products of the feed-forward part. */
+static const struct mlp {
+	void (*forward)(int n, int F, const float *inner, float *act);
+	void (*backward)(int n, int F, const float *inner, const float *d_act, float *d_inner);
+} mlps[] = {
+        [MLP_SWIGLU] = {swiglu_forward, swiglu_backward},
+        [MLP_GEGLU] = {geglu_forward, geglu_backward},
+        [MLP_GELU] = {gelu_forward, gelu_backward},
+};
+
+static const struct mlp *mlp_of(const struct model *m)
+{
+	return &mlps[kind_of(&m->weights.shape)->mlp];
+}
+
+/* Y = X W^T [+ what the adapter adds] [+ bias] */
 static int product_forward(const struct transformer_forward *p, int layer, enum product which,
                            int n, const float *X, float *Y)
 {
 	const struct adapter *a = p->m->adapter;
+	const struct weights *w = &p->m->weights;
+	struct product_shape  shapes[LAYER_PRODUCTS];
 
 	TRY(matmul_forward(p->m->layers[layer][which], n, X, Y));
-	return a ? adapter_forward(&a->layers[layer][which], n, X, &p->adapter, Y) : OK;
+	if (a)
+		TRY(adapter_forward(&a->layers[layer][which], n, X, &p->adapter, Y));
+	if (w->layers[layer].bias[which]) {
+		weights_products(&w->shape, shapes);
+		bias_forward(n, shapes[which].n_out, w->data + w->layers[layer].bias[which], Y);
+	}
+	return OK;
 }
 
-/* qkv of n rows from row `at` on = h W^T, and what the kind does to it before it is rotated */
-static int project_qkv(const struct transformer_forward *p, int layer, int n, size_t at,
-                       const struct tape_layer *s)
+struct layer_rows { /* rows at .. at+n-1 of the batch, in a layer */
+	int                      layer, n;
+	size_t                   at;
+	const struct tape_layer *s;
+};
+
+/* What goes into a branch of the layer: x [T x D] of the whole batch, normed where the kind norms
+ * it. Returns where the rows stand. */
+static const float *branch_input(const struct transformer_forward *p, const struct layer_rows *r,
+                                 enum branch branch, const float *x)
+{
+	struct norm_offsets at = p->m->weights.layers[r->layer].before[branch];
+	const float        *rows = x + r->at * (size_t)p->m->weights.shape.width;
+
+	if (!at.gain)
+		return rows;
+	norm_rows(p->m, at, r->n, rows, p->h, r->s->r_before[branch] + r->at);
+	return p->h;
+}
+
+/* Where the last product of a branch goes: what a norm behind it takes is kept. */
+static float *branch_output(const struct transformer_forward *p, const struct layer_rows *r,
+                            enum branch branch)
+{
+	return p->keeps && r->s->y[branch]
+	               ? r->s->y[branch] + r->at * (size_t)p->m->weights.shape.width
+	               : p->y;
+}
+
+/* The rows of a branch's last product, normed where the kind norms them. */
+static const float *branch_result(const struct transformer_forward *p, const struct layer_rows *r,
+                                  enum branch branch)
+{
+	struct norm_offsets at = p->m->weights.layers[r->layer].behind[branch];
+	const float        *y = branch_output(p, r, branch);
+
+	if (!at.gain)
+		return y;
+	norm_rows(p->m, at, r->n, y, p->h, p->keeps ? r->s->r_behind[branch] + r->at : NULL);
+	return p->h;
+}
+
+/* out = x + what the branch gives; both [T x D] of the whole batch */
+static void branch_add(const struct transformer_forward *p, const struct layer_rows *r,
+                       enum branch branch, const float *x, float *out)
+{
+	size_t first = r->at * (size_t)p->m->weights.shape.width;
+
+	add_rows(p->m, r->n, x + first, branch_result(p, r, branch), out + first);
+}
+
+/* qkv of the rows, and what the kind does to it before it is rotated */
+static int project_qkv(const struct transformer_forward *p, const struct layer_rows *r)
 {
 	const struct model_shape *shape = &p->m->weights.shape;
-	struct qknorm             norm = qk_norm(p->m, layer);
-	size_t                    heads = (size_t)(norm.H + norm.K);
-	float                    *qkv = s->qkv + at * norm.stride;
+	struct qknorm             norm = qk_norm(p->m, r->layer);
+	size_t                    groups = (size_t)(norm.q.n + norm.k.n);
+	size_t floats = (size_t)((shape->n_heads + shape->n_kv_heads) * shape->head_width);
+	float *qkv = r->s->qkv + r->at * norm.stride;
 
-	TRY(product_forward(p, layer, PRODUCT_QKV, n, p->h, qkv));
-	if (kind_has(shape, PART_QKV_BIAS))
-		bias_forward(n, (int)norm.stride,
-		             p->m->weights.data + p->m->weights.layers[layer].qkv_bias, qkv);
-	if (kind_has(shape, PART_QK_NORM))
-		qknorm_forward(&norm, n, shape->norm_eps, qkv,
-		               p->keeps ? s->qk_raw + at * heads * (size_t)norm.E : NULL,
-		               p->keeps ? s->r_qk + at * heads : NULL);
+	TRY(product_forward(p, r->layer, PRODUCT_QKV, r->n,
+	                    branch_input(p, r, BRANCH_ATTENTION, r->s->x), qkv));
+	if (p->m->weights.layers[r->layer].qk_norm)
+		qknorm_forward(&norm, r->n, shape->norm_eps, qkv,
+		               p->keeps ? r->s->qk_raw + r->at * floats : NULL,
+		               p->keeps ? r->s->r_qk + r->at * groups : NULL);
 	return OK;
 }
 
@@ -261,67 +397,66 @@ static void round_keys_values(int T, size_t keys_at, size_t qkv_row, float *qkv)
 		row_round_bf16(qkv + (size_t)t * qkv_row + keys_at, (int)(qkv_row - keys_at));
 }
 
-/* x_mid = x + attention(rmsnorm(x)) */
+/* x_mid = x + attention(norm(x)) */
 static int forward_attention(const struct transformer_forward *p, int layer,
                              const struct tape_layer *s)
 {
 	const struct model_shape *shape = &p->m->weights.shape;
-	int T = p->b->n_tokens, D = shape->width, H = shape->n_heads, K = shape->n_kv_heads,
-	    E = shape->head_width;
-	size_t         qkv_row = (size_t)(H + 2 * K) * (size_t)E, o_row = (size_t)H * (size_t)E;
-	struct rmsnorm norm = norm_of(p->m, p->m->weights.layers[layer].norm_attn);
+	int    T = p->b->n_tokens, H = shape->n_heads, K = shape->n_kv_heads, E = shape->head_width;
+	size_t qkv_row = (size_t)(H + 2 * K) * (size_t)E, o_row = (size_t)H * (size_t)E;
 
-	for (int t = 0, n; t < T; t += n) {
-		size_t at = (size_t)t;
-		n = chunk_rows(T - t);
-		rmsnorm_forward(&norm, n, s->x + at * (size_t)D, p->h, s->r_attn + at);
-		TRY(project_qkv(p, layer, n, at, s));
-	}
-	rope_apply(&(struct rope_rows){T, H + K, E, qkv_row, p->b->position, p->m->rope}, +1,
-	           s->qkv);
+	for (int t = 0; t < T; t += CHUNK_ROWS)
+		TRY(project_qkv(p, &(struct layer_rows){layer, chunk_rows(T - t), (size_t)t, s}));
+	rotate(p->m, layer, p->b, +1, s->qkv);
 	if (matmul_is_bf16(p->m->mm))
 		round_keys_values(T, (size_t)(H * E), qkv_row, s->qkv);
 	attention_forward(shape,
 	                  &(struct attention_input){.b = p->b,
 	                                            .qkv = s->qkv,
 	                                            .cache = p->cache,
-	                                            .layer = p->cache->n_layers == 1 ? 0 : layer},
+	                                            .layer = p->cache->n_layers == 1 ? 0 : layer,
+	                                            .window = kind_window(shape, layer)},
 	                  p->room, s->o, s->lse);
-	for (int t = 0, n; t < T; t += n) {
-		size_t at = (size_t)t;
-		n = chunk_rows(T - t);
-		TRY(product_forward(p, layer, PRODUCT_O, n, s->o + at * o_row, p->y));
-		add_rows(n, D, s->x + at * (size_t)D, p->y, s->x_mid + at * (size_t)D);
+	for (int t = 0; t < T; t += CHUNK_ROWS) {
+		struct layer_rows r = {layer, chunk_rows(T - t), (size_t)t, s};
+		TRY(product_forward(p, layer, PRODUCT_O, r.n, s->o + r.at * o_row,
+		                    branch_output(p, &r, BRANCH_ATTENTION)));
+		branch_add(p, &r, BRANCH_ATTENTION, s->x, s->x_mid);
 	}
 	return OK;
 }
 
-/* gate_up of n rows from row `at` on = rmsnorm(x_mid) W_gate_up^T; returns where it stands. */
-static int project_gate_up(const struct transformer_forward *p, int layer, int n, size_t at,
-                           const struct tape_layer *s, float **out)
+/* The first product of the feed-forward part; returns where it stands. */
+static int project_gate_up(const struct transformer_forward *p, const struct layer_rows *r,
+                           float **out)
 {
-	const struct model_shape *shape = &p->m->weights.shape;
-	struct rmsnorm            norm = norm_of(p->m, p->m->weights.layers[layer].norm_mlp);
-
-	*out = s->gate_up + (p->keeps ? at * 2 * (size_t)shape->ff_width : 0);
-	rmsnorm_forward(&norm, n, s->x_mid + at * (size_t)shape->width, p->h, s->r_mlp + at);
-	return product_forward(p, layer, PRODUCT_GATE_UP, n, p->h, *out);
+	*out = r->s->gate_up +
+	       (p->keeps ? r->at * (size_t)kind_inner_width(&p->m->weights.shape) : 0);
+	return product_forward(p, r->layer, PRODUCT_GATE_UP, r->n,
+	                       branch_input(p, r, BRANCH_MLP, r->s->x_mid), *out);
 }
 
-/* x_out = x_mid + mlp(rmsnorm(x_mid)) */
+/* Both products, and what stands between them. */
+static int project_mlp(const struct transformer_forward *p, const struct layer_rows *r)
+{
+	float *gate_up;
+
+	TRY(project_gate_up(p, r, &gate_up));
+	mlp_of(p->m)->forward(r->n, p->m->weights.shape.ff_width, gate_up, p->act);
+	return product_forward(p, r->layer, PRODUCT_DOWN, r->n, p->act,
+	                       branch_output(p, r, BRANCH_MLP));
+}
+
+/* x_out = x_mid + mlp(norm(x_mid)) */
 static int forward_mlp(const struct transformer_forward *p, int layer, const struct tape_layer *s,
                        float *x_out)
 {
-	int    T = p->b->n_tokens, D = p->m->weights.shape.width;
-	float *gate_up;
+	int T = p->b->n_tokens;
 
-	for (int t = 0, n; t < T; t += n) {
-		size_t at = (size_t)t;
-		n = chunk_rows(T - t);
-		TRY(project_gate_up(p, layer, n, at, s, &gate_up));
-		swiglu_forward(n, p->m->weights.shape.ff_width, gate_up, p->act);
-		TRY(product_forward(p, layer, PRODUCT_DOWN, n, p->act, p->y));
-		add_rows(n, D, s->x_mid + at * (size_t)D, p->y, x_out + at * (size_t)D);
+	for (int t = 0; t < T; t += CHUNK_ROWS) {
+		struct layer_rows r = {layer, chunk_rows(T - t), (size_t)t, s};
+		TRY(project_mlp(p, &r));
+		branch_add(p, &r, BRANCH_MLP, s->x_mid, x_out);
 	}
 	return OK;
 }
@@ -329,12 +464,18 @@ static int forward_mlp(const struct transformer_forward *p, int layer, const str
 /* All of a layer's state from its x. */
 static int forward_again(const struct transformer_forward *p, int layer, const struct tape_layer *s)
 {
+	int    T = p->b->n_tokens;
 	float *gate_up;
 
 	TRY(forward_attention(p, layer, s));
-	for (int t = 0, n; t < p->b->n_tokens; t += n) {
-		n = chunk_rows(p->b->n_tokens - t);
-		TRY(project_gate_up(p, layer, n, (size_t)t, s, &gate_up));
+	for (int t = 0; t < T; t += CHUNK_ROWS) {
+		struct layer_rows r = {layer, chunk_rows(T - t), (size_t)t, s};
+		if (!kind_has(&p->m->weights.shape, PART_NORM_BEHIND)) {
+			TRY(project_gate_up(p, &r, &gate_up));
+			continue;
+		}
+		TRY(project_mlp(p, &r));
+		branch_result(p, &r, BRANCH_MLP);
 	}
 	return OK;
 }
@@ -350,11 +491,11 @@ static int scratch_state(const struct model_shape *s, int T, struct arena *a,
 	*out = (struct tape_layer){0};
 	TRY(arena_take(a, rows * (size_t)s->width, "the residual stream", &out->x));
 	out->x_mid = out->x;
-	TRY(arena_take(a, rows, "the norms of a layer", &out->r_attn));
-	out->r_mlp = out->r_attn;
+	TRY(arena_take(a, rows, "the norms of a layer", &out->r_before[BRANCH_ATTENTION]));
+	out->r_before[BRANCH_MLP] = out->r_before[BRANCH_ATTENTION];
 	TRY(arena_take(a, rows * (queries + 2 * keys), "the state of a layer", &out->qkv));
 	TRY(arena_take(a, rows * queries, "the state of a layer", &out->o));
-	return arena_take(a, (size_t)chunk_rows(T) * 2 * (size_t)s->ff_width,
+	return arena_take(a, (size_t)chunk_rows(T) * (size_t)kind_inner_width(s),
 	                  "the state of a layer", &out->gate_up);
 }
 
@@ -389,7 +530,6 @@ static int forward_layers(struct transformer_forward *p, struct tape *tape, stru
                           float *hidden)
 {
 	const struct model_shape *s = &p->m->weights.shape;
-	struct rmsnorm            norm = norm_of(p->m, p->m->weights.norm_final);
 	struct tape_piece         piece;
 	struct tape_layer         state;
 	float                    *x;
@@ -408,8 +548,8 @@ static int forward_layers(struct transformer_forward *p, struct tape *tape, stru
 		TRY(forward_attention(p, i, &state));
 		TRY(forward_mlp(p, i, &state, x));
 	}
-	rmsnorm_forward(&norm, p->b->n_tokens, x, hidden,
-	                tape ? tape->r_final + piece.first : NULL);
+	norm_rows(p->m, p->m->weights.norm_final, p->b->n_tokens, x, hidden,
+	          tape ? tape->r_final + piece.first : NULL);
 	return OK;
 }
 
@@ -431,7 +571,8 @@ int model_forward(const struct model *m, const struct packing *b, struct kv_cach
  * dx [T x D] is the gradient of the residual stream; it walks from the last norm to the embedding,
  * layer by layer, and in each layer piece by piece of the tape. Each product has two gradients: of
  * its input, row by row, and of its weights, unit by unit. What is cheap is computed again: the
- * norms' outputs and silu(g) * u; all that a layer computed, where the tape holds only its x. */
+ * outputs of the norms before a branch and silu(g) * u; all that a layer computed, where the tape
+ * holds only its x. */
 
 struct transformer_backward {
 	const struct model        *m;
@@ -447,7 +588,7 @@ struct transformer_backward {
 	float                *dx;
 	float                *d_o, *d_qkv; /* [T x H*E], [T x (H+2K)E] */
 	/* [rows x D], rows: of the largest unit */
-	float                 *h, *dh;
+	float                 *h, *dh, *d_y;
 	float                 *act, *d_act, *d_gate_up; /* [rows x F] twice, [rows x 2F] */
 	struct adapter_scratch adapter;
 };
@@ -472,12 +613,23 @@ struct product_rows { /* of a unit, at a product */
 	float       *dX;
 };
 
-/* dX = dY W, and the gradient of what learns: of W, dY^T X, or of the adapter. */
+/* The gradient of a bias, or of what is added like one: the sum over the unit's rows. */
+static void backward_bias(const struct transformer_backward *p, struct transformer_rows r,
+                          size_t at, int width, const float *dy)
+{
+	if (!at || p->m->adapter)
+		return;
+	bias_gradient(r.n, width, dy, gradient_slot(p->g, r.unit, at, (size_t)width));
+	gradient_merge(p->g, r.unit, at, (size_t)width);
+}
+
+/* dX = dY W, and the gradient of what learns: of W, dY^T X, and its bias, or of the adapter. */
 static int product_backward(const struct transformer_backward *p, int layer, enum product which,
                             struct transformer_rows r, struct product_rows x)
 {
-	size_t               at = p->m->weights.layers[layer].product[which], count;
-	struct product_shape shapes[LAYER_PRODUCTS], *s = &shapes[which];
+	const struct layer_offsets *offsets = &p->m->weights.layers[layer];
+	size_t                      at = offsets->product[which], count;
+	struct product_shape        shapes[LAYER_PRODUCTS], *s = &shapes[which];
 
 	TRY(matmul_backward(p->m->layers[layer][which], r.n, x.dY, x.dX));
 	if (p->m->adapter)
@@ -490,54 +642,112 @@ static int product_backward(const struct transformer_backward *p, int layer, enu
 	                    &(struct matmul_gradient){r.n, s->n_out, s->n_in, x.dY, x.X,
 	                                              gradient_slot(p->g, r.unit, at, count)}));
 	gradient_merge(p->g, r.unit, at, count);
+	backward_bias(p, r, offsets->bias[which], s->n_out, x.dY);
 	return OK;
 }
 
 struct norm {
-	size_t       gain;  /* offset in the weights */
-	const float *x, *r; /* its input and what its forward pass kept; of the whole batch */
+	struct norm_offsets at; /* in the weights */
+	const float *x, *r;     /* its input and what its forward pass kept; of the whole batch */
 };
 
-static void norm_again(const struct transformer_backward *p, struct transformer_rows r,
-                       struct norm n, float *h)
-{
-	struct rmsnorm norm = norm_of(p->m, n.gain);
-
-	rmsnorm_forward(&norm, r.n, n.x + r.first * (size_t)norm.D, h, NULL);
-}
-
-/* From the gradient of a norm's output: adds to dx, and the gain's gradient to the unit. */
+/* From the gradient of a norm's output: ADDS to dx of the rows, and the gain's and the bias's
+ * gradient to the unit. */
 static void backward_norm(const struct transformer_backward *p, struct transformer_rows r,
-                          struct norm n, const float *dh)
+                          struct norm n, const float *dh, float *dx)
 {
-	struct rmsnorm norm = norm_of(p->m, n.gain);
-	size_t         at = r.first * (size_t)norm.D;
+	struct rownorm norm = norm_of(p->m, n.at);
+	size_t         D = (size_t)norm.D, first = r.first * D;
 
 	if (!p->m->adapter) {
-		size_t D = (size_t)norm.D;
-		rmsnorm_gradient(&norm, r.n, n.x + at, n.r + r.first, dh,
-		                 gradient_slot(p->g, r.unit, n.gain, D));
-		gradient_merge(p->g, r.unit, n.gain, D);
+		rownorm_gradient(&norm, r.n, n.x + first, n.r + r.first, dh,
+		                 gradient_slot(p->g, r.unit, n.at.gain, D));
+		gradient_merge(p->g, r.unit, n.at.gain, D);
 	}
-	rmsnorm_backward_add(&norm, r.n, n.x + at, n.r + r.first, dh, p->dx + at);
+	backward_bias(p, r, n.at.bias, norm.D, dh);
+	rownorm_backward_add(&norm, r.n, n.x + first, n.r + r.first, dh, dx);
+}
+
+/* The rows of the stream's gradient. */
+static float *stream_rows(const struct transformer_backward *p, struct transformer_rows r)
+{
+	return p->dx + r.first * (size_t)p->m->weights.shape.width;
+}
+
+/* The gradient of what the last product of a branch gave: that of the stream, scaled, and back
+ * through the norm behind the product, where there is one. */
+static const float *branch_leave_back(const struct transformer_backward *p, int layer,
+                                      enum branch branch, struct transformer_rows r)
+{
+	struct norm  behind = {p->m->weights.layers[layer].behind[branch], p->state.y[branch],
+	                       p->state.r_behind[branch]};
+	double       scale = p->m->weights.shape.scales.residual;
+	size_t       n = (size_t)r.n * (size_t)p->m->weights.shape.width;
+	const float *dx = stream_rows(p, r);
+
+	if (scale) {
+#pragma omp parallel for schedule(static)
+		for (size_t i = 0; i < n; i++)
+			p->dh[i] = (float)scale * dx[i];
+		dx = p->dh;
+	}
+	if (!behind.at.gain)
+		return dx;
+	memset(p->d_y, 0, n * sizeof *p->d_y);
+	backward_norm(p, r, behind, dx, p->d_y);
+	return p->d_y;
+}
+
+/* What went into a branch, computed again: x [T x D] of the whole batch, normed where the kind
+ * norms it. */
+static const float *branch_input_again(const struct transformer_backward *p, int layer,
+                                       enum branch branch, struct transformer_rows r,
+                                       const float *x)
+{
+	struct norm_offsets at = p->m->weights.layers[layer].before[branch];
+	const float        *rows = x + r.first * (size_t)p->m->weights.shape.width;
+
+	if (!at.gain)
+		return rows;
+	norm_rows(p->m, at, r.n, rows, p->h, NULL);
+	return p->h;
+}
+
+/* dh, the gradient of what went into a branch, goes to the stream. */
+static void branch_enter_back(const struct transformer_backward *p, int layer, enum branch branch,
+                              struct transformer_rows r, const float *x)
+{
+	struct norm before = {p->m->weights.layers[layer].before[branch], x,
+	                      p->state.r_before[branch]};
+	size_t      n = (size_t)r.n * (size_t)p->m->weights.shape.width;
+	float      *dx = stream_rows(p, r);
+
+	if (before.at.gain) {
+		backward_norm(p, r, before, p->dh, dx);
+		return;
+	}
+#pragma omp parallel for schedule(static)
+	for (size_t i = 0; i < n; i++)
+		dx[i] += p->dh[i];
 }
 
 static int backward_mlp_unit(const struct transformer_backward *p, int layer,
                              struct transformer_rows r)
 {
-	int          D = p->m->weights.shape.width, F = p->m->weights.shape.ff_width;
-	struct norm  norm = {p->m->weights.layers[layer].norm_mlp, p->state.x_mid, p->state.r_mlp};
-	const float *gate_up = p->state.gate_up + r.first * 2 * (size_t)F,
-	            *dx = p->dx + r.first * (size_t)D;
+	const struct model_shape *s = &p->m->weights.shape;
+	const float *gate_up = p->state.gate_up + r.first * (size_t)kind_inner_width(s),
+	            *x = p->state.x_mid;
 
-	swiglu_forward(r.n, F, gate_up, p->act);
+	mlp_of(p->m)->forward(r.n, s->ff_width, gate_up, p->act);
 	TRY(product_backward(p, layer, PRODUCT_DOWN, r,
-	                     (struct product_rows){p->act, dx, p->d_act}));
-	swiglu_backward(r.n, F, gate_up, p->d_act, p->d_gate_up);
-	norm_again(p, r, norm, p->h);
+	                     (struct product_rows){p->act,
+	                                           branch_leave_back(p, layer, BRANCH_MLP, r),
+	                                           p->d_act}));
+	mlp_of(p->m)->backward(r.n, s->ff_width, gate_up, p->d_act, p->d_gate_up);
 	TRY(product_backward(p, layer, PRODUCT_GATE_UP, r,
-	                     (struct product_rows){p->h, p->d_gate_up, p->dh}));
-	backward_norm(p, r, norm, p->dh);
+	                     (struct product_rows){branch_input_again(p, layer, BRANCH_MLP, r, x),
+	                                           p->d_gate_up, p->dh}));
+	branch_enter_back(p, layer, BRANCH_MLP, r, x);
 	return OK;
 }
 
@@ -548,40 +758,33 @@ static int backward_output_unit(const struct transformer_backward *p, int layer,
 	const struct model_shape *s = &p->m->weights.shape;
 	size_t                    at = r.first * (size_t)(s->n_heads * s->head_width);
 
-	return product_backward(p, layer, PRODUCT_O, r,
-	                        (struct product_rows){p->state.o + at,
-	                                              p->dx + r.first * (size_t)s->width,
-	                                              p->d_o + at});
+	return product_backward(
+	        p, layer, PRODUCT_O, r,
+	        (struct product_rows){p->state.o + at,
+	                              branch_leave_back(p, layer, BRANCH_ATTENTION, r),
+	                              p->d_o + at});
 }
 
-/* d_qkv, rotated back, becomes the gradient of the product; what the kind has behind the product
- * gets its own. */
-static void backward_qkv_parts(const struct transformer_backward *p, int layer,
-                               struct transformer_rows r)
+/* d_qkv, rotated back, becomes the gradient of the product, back through the norms of q and k where
+ * the kind has them. */
+static void backward_qk_norm(const struct transformer_backward *p, int layer,
+                             struct transformer_rows r)
 {
-	const struct model_shape   *s = &p->m->weights.shape;
-	const struct layer_offsets *at = &p->m->weights.layers[layer];
-	struct qknorm               norm = qk_norm(p->m, layer);
-	size_t                      heads = r.first * (size_t)(norm.H + norm.K);
-	float                      *d_qkv = p->d_qkv + r.first * norm.stride;
-	int                         learns = !p->m->adapter;
+	const struct model_shape *s = &p->m->weights.shape;
+	struct qknorm             norm = qk_norm(p->m, layer);
+	size_t                    at = p->m->weights.layers[layer].qk_norm,
+	       gains = (size_t)(norm.q.width + norm.k.width),
+	       floats = (size_t)((s->n_heads + s->n_kv_heads) * s->head_width);
+	const float *raw = p->state.qk_raw + r.first * floats,
+	            *factor = p->state.r_qk + r.first * (size_t)(norm.q.n + norm.k.n);
+	float *d_qkv = p->d_qkv + r.first * norm.stride;
 
-	if (kind_has(s, PART_QK_NORM)) {
-		const float *raw = p->state.qk_raw + heads * (size_t)norm.E,
-		            *factor = p->state.r_qk + heads;
-		if (learns) {
-			qknorm_gradient(
-			        &norm, r.n, raw, factor, d_qkv,
-			        gradient_slot(p->g, r.unit, at->qk_norm, 2 * (size_t)norm.E));
-			gradient_merge(p->g, r.unit, at->qk_norm, 2 * (size_t)norm.E);
-		}
-		qknorm_backward(&norm, r.n, raw, factor, d_qkv);
+	if (!p->m->adapter) {
+		qknorm_gradient(&norm, r.n, raw, factor, d_qkv,
+		                gradient_slot(p->g, r.unit, at, gains));
+		gradient_merge(p->g, r.unit, at, gains);
 	}
-	if (learns && kind_has(s, PART_QKV_BIAS)) {
-		bias_gradient(r.n, (int)norm.stride, d_qkv,
-		              gradient_slot(p->g, r.unit, at->qkv_bias, norm.stride));
-		gradient_merge(p->g, r.unit, at->qkv_bias, norm.stride);
-	}
+	qknorm_backward(&norm, r.n, raw, factor, d_qkv);
 }
 
 /* d_qkv -> dx */
@@ -589,14 +792,16 @@ static int backward_qkv_unit(const struct transformer_backward *p, int layer,
                              struct transformer_rows r)
 {
 	const struct model_shape *s = &p->m->weights.shape;
-	struct norm  norm = {p->m->weights.layers[layer].norm_attn, p->state.x, p->state.r_attn};
-	const float *d_qkv =
+	const float              *d_qkv =
 	        p->d_qkv + r.first * (size_t)((s->n_heads + 2 * s->n_kv_heads) * s->head_width);
 
-	backward_qkv_parts(p, layer, r);
-	norm_again(p, r, norm, p->h);
-	TRY(product_backward(p, layer, PRODUCT_QKV, r, (struct product_rows){p->h, d_qkv, p->dh}));
-	backward_norm(p, r, norm, p->dh);
+	if (p->m->weights.layers[layer].qk_norm)
+		backward_qk_norm(p, layer, r);
+	TRY(product_backward(
+	        p, layer, PRODUCT_QKV, r,
+	        (struct product_rows){branch_input_again(p, layer, BRANCH_ATTENTION, r, p->state.x),
+	                              d_qkv, p->dh}));
+	branch_enter_back(p, layer, BRANCH_ATTENTION, r, p->state.x);
 	return OK;
 }
 
@@ -604,17 +809,15 @@ static int backward_qkv_unit(const struct transformer_backward *p, int layer,
 static int backward_piece(const struct transformer_backward *p, int layer)
 {
 	const struct model_shape *s = &p->m->weights.shape;
-	struct attention_kept     kept = {p->state.qkv, p->state.o, p->state.lse};
-	size_t qkv_row = (size_t)((s->n_heads + 2 * s->n_kv_heads) * s->head_width);
+	struct attention_kept     kept = {p->state.qkv, p->state.o, p->state.lse,
+	                                  kind_window(s, layer)};
 
 	for (int u = 0; u < p->b->n_units; u++) {
 		TRY(backward_mlp_unit(p, layer, unit_rows(p, u)));
 		TRY(backward_output_unit(p, layer, unit_rows(p, u)));
 	}
 	TRY(attention_backward(s, p->b, &kept, p->d_o, p->a, p->d_qkv));
-	rope_apply(&(struct rope_rows){p->b->n_tokens, s->n_heads + s->n_kv_heads, s->head_width,
-	                               qkv_row, p->b->position, p->m->rope},
-	           -1, p->d_qkv);
+	rotate(p->m, layer, p->b, -1, p->d_qkv);
 	for (int u = 0; u < p->b->n_units; u++)
 		TRY(backward_qkv_unit(p, layer, unit_rows(p, u)));
 	return OK;
@@ -629,15 +832,7 @@ static void backward_turn_to(struct transformer_backward *p, const struct tape_p
 /* Where the weights of a layer that learn lie. */
 static struct weights_span layer_span(const struct model *m, int layer)
 {
-	const struct weights *w = &m->weights;
-	size_t                first = w->layers[layer].norm_attn;
-
-	if (m->adapter)
-		return adapter_span(m->adapter, layer);
-	return (struct weights_span){
-	        first,
-	        (layer + 1 < w->shape.n_layers ? w->layers[layer + 1].norm_attn : w->norm_final) -
-	                first};
+	return m->adapter ? adapter_span(m->adapter, layer) : m->weights.layers[layer].span;
 }
 
 /* One layer of all pieces. */
@@ -659,7 +854,15 @@ static int backward_layer(struct transformer_backward *p, int layer)
 	return OK;
 }
 
-/* ---- the embedding ---- */
+/* ---- tables: the embedding, the learned positions ----
+ *
+ * Of a table each token takes one row, by its id or by its position. */
+
+struct table_rows {
+	size_t at; /* in the weights */
+	size_t n;
+	int    by_position;
+};
 
 static int transformer_by_value(const void *a, const void *b)
 {
@@ -668,33 +871,30 @@ static int transformer_by_value(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* The tokens of the pass, those of each unit by themselves in the order of (id, place in the
+/* The tokens of the pass, those of each unit by themselves in the order of (row, place in the
  * piece). */
-static int backward_sort_tokens(const struct transformer_backward *p, uint64_t **out)
+static void backward_sort_tokens(const struct transformer_backward *p, const struct table_rows *t,
+                                 uint64_t *order)
 {
-	uint64_t *order;
-
-	TRY(arena_take(p->a, (size_t)p->tape->n_tokens, "the order of the tokens", &order));
-	*out = order;
 	for (int i = 0; i < p->tape->n_pieces; i++) {
 		const struct packing *b = p->tape->pieces[i].packing;
-		for (int t = 0; t < b->n_tokens; t++)
-			order[t] = (uint64_t)b->token[t] << 32 | (uint64_t)t;
+		const int            *row = t->by_position ? b->position : b->token;
+		for (int k = 0; k < b->n_tokens; k++)
+			order[k] = (uint64_t)row[k] << 32 | (uint64_t)k;
 		for (int u = 0; u < b->n_units; u++)
 			qsort(order + b->unit_token[u],
 			      (size_t)(b->unit_token[u + 1] - b->unit_token[u]), sizeof *order,
 			      transformer_by_value);
 		order += b->n_tokens;
 	}
-	return OK;
 }
 
-/* Rows first .. first+n-1 of the embedding: those that the unit uses get the sum of dx over their
+/* Rows first .. first+n-1 of a table at `at`: those that the unit uses get the sum of dx over their
  * tokens in order, all others 0. order: of the piece. */
-static void backward_embed_unit(const struct transformer_backward *p, struct transformer_rows r,
-                                const uint64_t *order, size_t first, size_t n)
+static void backward_table_unit(const struct transformer_backward *p, struct transformer_rows r,
+                                const uint64_t *order, struct table_rows window, size_t first)
 {
-	size_t D = (size_t)p->m->weights.shape.width, at = p->m->weights.embed + first * D;
+	size_t D = (size_t)p->m->weights.shape.width, n = window.n, at = window.at + first * D;
 	float *slot = gradient_slot(p->g, r.unit, at, n * D);
 
 	order += r.first;
@@ -716,43 +916,62 @@ static void backward_embed_unit(const struct transformer_backward *p, struct tra
 }
 
 /* As many rows as a window of a few megabytes holds. */
-static size_t embed_rows(const struct model_shape *s)
+static size_t table_rows_at_once(const struct model_shape *s, size_t n)
 {
-	size_t V = (size_t)s->n_vocab, most = ((size_t)1 << 22) / (size_t)s->width + 1;
+	size_t most = ((size_t)1 << 22) / (size_t)s->width + 1;
 
-	return V < most ? V : most;
+	return n < most ? n : most;
 }
 
-static int backward_embed(struct transformer_backward *p)
+static int backward_table(struct transformer_backward *p, const struct table_rows *t,
+                          uint64_t *order)
 {
-	const struct weights *w = &p->m->weights;
-	size_t                V = (size_t)w->shape.n_vocab, D = (size_t)w->shape.width;
-	uint64_t             *order;
+	size_t D = (size_t)p->m->weights.shape.width,
+	       most = table_rows_at_once(&p->m->weights.shape, t->n);
 
-	TRY(backward_sort_tokens(p, &order));
-	for (size_t first = 0, n; first < V; first += n) {
-		n = V - first < embed_rows(&w->shape) ? V - first : embed_rows(&w->shape);
-		TRY(gradient_open(p->g, w->embed + first * D, n * D));
+	backward_sort_tokens(p, t, order);
+	for (size_t first = 0, n; first < t->n; first += n) {
+		n = t->n - first < most ? t->n - first : most;
+		TRY(gradient_open(p->g, t->at + first * D, n * D));
 		for (int i = 0; i < p->tape->n_pieces; i++) {
 			const struct tape_piece *piece = &p->tape->pieces[i];
 			backward_turn_to(p, piece);
 			for (int u = 0; u < p->b->n_units; u++)
-				backward_embed_unit(p, unit_rows(p, u), order + piece->first, first,
-				                    n);
+				backward_table_unit(p, unit_rows(p, u), order + piece->first,
+				                    (struct table_rows){t->at, n, 0}, first);
 		}
 		gradient_close(p->g);
 	}
 	return OK;
 }
 
+/* The positions first: what they get is not scaled. */
+static int backward_tables(struct transformer_backward *p)
+{
+	const struct weights *w = &p->m->weights;
+	size_t                n = (size_t)p->tape->n_tokens * (size_t)w->shape.width;
+	float                 scale = (float)kind_embedding_scale(&w->shape);
+	struct table_rows     embed = {w->embed, (size_t)w->shape.n_vocab, 0},
+	                  positions = {w->positions, (size_t)w->shape.n_positions, 1};
+	uint64_t *order;
+
+	TRY(arena_take(p->a, (size_t)p->tape->n_tokens, "the order of the tokens", &order));
+	if (w->positions)
+		TRY(backward_table(p, &positions, order));
+	for (size_t i = 0; scale != 1 && i < n; i++)
+		p->dx_all[i] *= scale;
+	return backward_table(p, &embed, order);
+}
+
 /* ---- the whole ---- */
 
 size_t model_window(const struct model *m)
 {
-	size_t most =
-	        m->adapter ? 0 : embed_rows(&m->weights.shape) * (size_t)m->weights.shape.width;
+	const struct model_shape *s = &m->weights.shape;
+	int    longest = s->n_vocab > s->n_positions ? s->n_vocab : s->n_positions;
+	size_t most = m->adapter ? 0 : table_rows_at_once(s, (size_t)longest) * (size_t)s->width;
 
-	for (int i = 0; i < m->weights.shape.n_layers; i++)
+	for (int i = 0; i < s->n_layers; i++)
 		if (layer_span(m, i).count > most)
 			most = layer_span(m, i).count;
 	return most;
@@ -786,9 +1005,12 @@ static int backward_take(struct transformer_backward *p, const struct model_load
 	TRY(arena_take(p->a, T * (queries + 2 * keys), "the backward pass of a layer", &p->d_qkv));
 	TRY(arena_take(p->a, rows * D, "the scratch of a layer", &p->h));
 	TRY(arena_take(p->a, rows * D, "the backward pass of a layer", &p->dh));
+	if (kind_has(s, PART_NORM_BEHIND))
+		TRY(arena_take(p->a, rows * D, "the backward pass of a layer", &p->d_y));
 	TRY(arena_take(p->a, rows * F, "the scratch of a layer", &p->act));
 	TRY(arena_take(p->a, rows * F, "the backward pass of a layer", &p->d_act));
-	TRY(arena_take(p->a, rows * 2 * F, "the backward pass of a layer", &p->d_gate_up));
+	TRY(arena_take(p->a, rows * (size_t)kind_inner_width(s), "the backward pass of a layer",
+	               &p->d_gate_up));
 	if (p->m->adapter)
 		TRY(adapter_scratch(p->m->adapter, l->unit, 1, p->a, &p->adapter));
 	return l->recompute ? forward_scratch(&p->again, l->piece, p->a) : OK;
@@ -811,7 +1033,7 @@ static int backward_last_norm(struct transformer_backward *p, const float *d_hid
 	size_t                D = (size_t)w->shape.width;
 
 	if (!p->m->adapter)
-		TRY(gradient_open(p->g, w->norm_final, D));
+		TRY(gradient_open(p->g, w->norm_final.gain, w->norm_final.bias ? 2 * D : D));
 	for (int i = 0; i < p->tape->n_pieces; i++) {
 		size_t      first = (size_t)p->tape->pieces[i].first;
 		struct norm last = {w->norm_final, p->tape->x_final + first * D,
@@ -819,7 +1041,8 @@ static int backward_last_norm(struct transformer_backward *p, const float *d_hid
 		backward_turn_to(p, &p->tape->pieces[i]);
 		for (int u = 0; u < p->b->n_units; u++)
 			backward_norm(p, unit_rows(p, u), last,
-			              d_hidden + (first + unit_rows(p, u).first) * D);
+			              d_hidden + (first + unit_rows(p, u).first) * D,
+			              stream_rows(p, unit_rows(p, u)));
 	}
 	if (!p->m->adapter)
 		gradient_close(p->g);
@@ -834,7 +1057,7 @@ static int backward_layers(struct transformer_backward *p, const float *d_hidden
 	TRY(backward_last_norm(p, d_hidden));
 	for (int i = p->m->weights.shape.n_layers - 1; i >= 0; i--)
 		TRY(backward_layer(p, i));
-	return p->m->adapter ? OK : backward_embed(p);
+	return p->m->adapter ? OK : backward_tables(p);
 }
 
 int model_backward(const struct model *m, const struct tape *tape, struct kv_cache *cache,

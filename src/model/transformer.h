@@ -2,13 +2,16 @@
  * One forward serves prefill, decode and training: sampled and trained log-probabilities are the
  * same bits because they are the same code on the same rows.
  *
- *     x = embed[token]
- *     per layer:  h = rmsnorm(x);  q,k,v = h W_qkv^T [+ b];  [q,k = rmsnorm of each head];  rotate
- *                                                            q,k;  x += attention(q,k,v) W_o^T
- *                 h = rmsnorm(x);  g,u = h W_gate_up^T;            x += (silu(g) * u) W_down^T
- *     hidden = rmsnorm(x)
+ *     x = embed[token] [scaled] [+ positions[position]]
+ *     per layer:  h = [norm](x);  q,k,v = h W_qkv^T [+ b];  [q,k = norm of them];  [rotate q,k];
+ *                                       y = attention(q,k,v) W_o^T [+ b];  x += [scaled] [norm](y)
+ *                 h = [norm](x);  g,u = h W_gate_up^T [+ b];
+ *                                       y = (act(g) [* u]) W_down^T [+ b]; x += [scaled] [norm](y)
+ *     hidden = norm(x)
  *
- * What stands in brackets only some kinds have. Logits are not computed here: see head.h. With an
+ * What stands in brackets only some kinds have, and the table in kind.c says which: norm is RMSNorm
+ * or LayerNorm, act is silu or gelu. A layer is two branches, attention and feed-forward, that each
+ * take from the residual stream and add to it. Logits are not computed here: see head.h. With an
  * adapter (adapter.h) a product of a layer is W's and the adapter's together; then the adapter
  * alone learns, and no gradient of the model's own weights is computed. */
 #ifndef MODEL_TRANSFORMER_H
@@ -27,7 +30,8 @@ struct model {
 	struct matmul *mm;                               /* borrowed */
 	struct matmul_weight *(*layers)[LAYER_PRODUCTS]; /* [L] packed */
 	struct matmul_weight *head;
-	float                *rope; /* [n_positions x E] */
+	float                *rope;       /* [n_positions x E] */
+	float                *rope_local; /* of local layers; NULL: the same */
 	int                   for_backward;
 	struct adapter       *adapter; /* owned; NULL: none, the weights themselves learn */
 	int                   is_view; /* nothing but the adapter is its own */

@@ -1,13 +1,14 @@
 /* weights.h - all parameters of a model as one flat f32 vector, and the table that says what lies
  * where.
  *
- *     embed  | layer 0: norm_attn, q, k, v, (biases of q, k, v), (norms of q, k), o, norm_mlp,
- *            gate, up, down | layer 1 ... | norm_final | head
+ *     embed, (positions) | layer 0: norm before, q, k, v, (their biases), (norms of q, k), o,
+ *     (norm behind), norm before, gate, up, down, (norm behind) | layer 1 ... | norm_final | head
  *
  * What stands in brackets only some kinds have (kind.h); the head is absent when it is tied to the
  * embedding. q, k, v lie side by side, so that they are one [(H+2K)E x D] matrix, and their biases
- * one vector; gate and up likewise are one [2F x D] matrix. A linear tensor is stored [outputs x
- * inputs], as Hugging Face stores it. Gradients, moments and checkpoints use the same offsets.
+ * one vector; gate and up likewise are one [2F x D] matrix. Files of some kinds have one tensor for
+ * them. A linear tensor is stored [outputs x inputs], as Hugging Face stores it but for GPT-2.
+ * Gradients, moments and checkpoints use the same offsets.
  *
  * The table is the only place where tensor names stand. */
 #ifndef MODEL_WEIGHTS_H
@@ -25,6 +26,7 @@ struct tensor {
 	int              n_dims;        /* 1: a gain or a bias, which is not decayed; 2: a matrix */
 	int              rows, columns; /* columns = 1 for a vector */
 	int              into_residual; /* its output is added to the residual stream */
+	int              transposed;    /* model files have it [columns x rows] */
 	size_t           offset, count; /* in floats, within the vector */
 };
 
@@ -40,19 +42,30 @@ struct weights_span { /* of the vector, in floats */
 	size_t offset, count;
 };
 
-struct layer_offsets { /* in floats */
-	size_t norm_attn, norm_mlp, product[LAYER_PRODUCTS];
-	size_t qkv_bias, qk_norm; /* [(H+2K)E], [2 x E]: of kinds that have them */
+/* a layer adds to the residual stream twice */
+enum branch { BRANCH_ATTENTION, BRANCH_MLP, LAYER_BRANCHES };
+
+/* Offsets in floats; 0 is that of the embedding, and stands for what a kind does not have. */
+struct norm_offsets {
+	size_t gain, bias;
+};
+struct layer_offsets {
+	struct weights_span span;
+	struct norm_offsets before[LAYER_BRANCHES], behind[LAYER_BRANCHES];
+	size_t              product[LAYER_PRODUCTS], bias[LAYER_PRODUCTS];
+	size_t              qk_norm; /* gains of the queries, then of the keys */
 };
 
 struct weights {
 	struct model_shape    shape;
 	struct tensor        *tensors; /* [n_tensors], by offset */
 	int                   n_tensors;
-	struct layer_offsets *layers;                  /* [L] */
-	size_t                embed, norm_final, head; /* head == embed when tied */
-	size_t                n;                       /* floats in all */
-	float                *data;                    /* [n] owned */
+	struct layer_offsets *layers;      /* [L] */
+	size_t                embed, head; /* head == embed when tied */
+	size_t                positions;   /* of kinds that learn them */
+	struct norm_offsets   norm_final;
+	size_t                n;    /* floats in all */
+	float                *data; /* [n] owned */
 };
 
 size_t weights_count(const struct model_shape *shape); /* floats in all */

@@ -173,16 +173,25 @@ static int open_reference(struct job_learner *l, const char *adapter)
 static int adapter_options(const struct job_learner *l, struct adapter_options *out)
 {
 	const struct model_options *c = &l->config->model;
+	const unsigned              there = adapter_targets_in(&l->model->weights);
 
 	*out = c->lora;
 	if (c->lora_target_modules.n == 0)
-		out->targets = (1u << ADAPTER_TARGETS) - 1;
+		out->targets = there;
 	for (int i = 0; i < c->lora_target_modules.n; i++) {
 		unsigned bit;
 		if (adapter_target(c->lora_target_modules.items[i], &bit) != OK)
 			return error_context(
 			        "%s: model.lora_target_modules",
 			        config_where(&l->config->base, "model.lora_target_modules"));
+		if (!(bit & there))
+			return error_set(
+			        ERR_INPUT,
+			        "%s: model.lora_target_modules: this model has no "
+			        "projection named \"%s\"; docs/models.md lists what each "
+			        "kind has",
+			        config_where(&l->config->base, "model.lora_target_modules"),
+			        c->lora_target_modules.items[i]);
 		out->targets |= bit;
 	}
 	return OK;

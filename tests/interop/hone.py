@@ -62,6 +62,15 @@ KINDS = {
     "llama": (transformers.LlamaConfig, transformers.LlamaForCausalLM),
     "qwen2": (transformers.Qwen2Config, transformers.Qwen2ForCausalLM),
     "qwen3": (transformers.Qwen3Config, transformers.Qwen3ForCausalLM),
+    "mistral": (transformers.MistralConfig, transformers.MistralForCausalLM),
+    "granite": (transformers.GraniteConfig, transformers.GraniteForCausalLM),
+    "olmo2": (transformers.Olmo2Config, transformers.Olmo2ForCausalLM),
+    "smollm3": (transformers.SmolLM3Config, transformers.SmolLM3ForCausalLM),
+    "seed_oss": (transformers.SeedOssConfig, transformers.SeedOssForCausalLM),
+    "phi3": (transformers.Phi3Config, transformers.Phi3ForCausalLM),
+    "gemma2": (transformers.Gemma2Config, transformers.Gemma2ForCausalLM),
+    "gemma3": (transformers.Gemma3TextConfig, transformers.Gemma3ForCausalLM),
+    "gpt2": (transformers.GPT2Config, transformers.GPT2LMHeadModel),
 }
 
 LLAMA3 = dict(rope_type="llama3", factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0, original_max_position_embeddings=64)
@@ -89,7 +98,59 @@ LAYOUTS = {
     "qwen3, one key head": dict(kind="qwen3", hidden_size=42, num_attention_heads=3, num_key_value_heads=1, head_dim=10, intermediate_size=80),
     "qwen3, llama3 scaling": dict(kind="qwen3", hidden_size=40, num_attention_heads=2, num_key_value_heads=2, head_dim=16,
                                   intermediate_size=50, rope=LLAMA3),
+    "qwen2, two local layers": dict(kind="qwen2", hidden_size=36, num_attention_heads=3, num_key_value_heads=3, intermediate_size=45,
+                                    use_sliding_window=True, sliding_window=50, max_window_layers=1),
+    "mistral, a window of 20": dict(kind="mistral", hidden_size=40, num_attention_heads=4, num_key_value_heads=2, intermediate_size=91,
+                                    sliding_window=20),
+    "mistral, a window of 65, heads of their own width": dict(kind="mistral", hidden_size=30, num_attention_heads=4, num_key_value_heads=1,
+                                                              head_dim=12, intermediate_size=33, sliding_window=65),
+    "mistral, no window": dict(kind="mistral", hidden_size=32, num_attention_heads=4, num_key_value_heads=4, intermediate_size=70,
+                               sliding_window=None, rope_theta=1000000.0),
+    "granite": dict(kind="granite", hidden_size=48, num_attention_heads=6, num_key_value_heads=2, intermediate_size=71, embedding_multiplier=3.0,
+                    attention_multiplier=0.2, residual_multiplier=0.6, logits_scaling=2.5),
+    "granite, tied": dict(kind="granite", hidden_size=36, num_attention_heads=3, num_key_value_heads=3, intermediate_size=50,
+                          embedding_multiplier=12, attention_multiplier=0.015625, residual_multiplier=0.22, logits_scaling=8,
+                          tie_word_embeddings=True),
+    "olmo2": dict(kind="olmo2", hidden_size=48, num_attention_heads=6, num_key_value_heads=3, intermediate_size=83, rope_theta=500000.0),
+    "olmo2, a key head for each query head": dict(kind="olmo2", hidden_size=40, num_attention_heads=4, num_key_value_heads=4,
+                                                  intermediate_size=40),
+    "smollm3, tied": dict(kind="smollm3", hidden_size=48, num_attention_heads=4, num_key_value_heads=2, intermediate_size=60,
+                          num_hidden_layers=4, tie_word_embeddings=True, pad_token_id=0),
+    "smollm3, two layers that are not rotated, local": dict(kind="smollm3", hidden_size=40, num_attention_heads=4, num_key_value_heads=1,
+                                                            intermediate_size=60, no_rope_layers=[0, 1, 0], use_sliding_window=True,
+                                                            sliding_window=30, pad_token_id=0),
+    "seed_oss": dict(kind="seed_oss", hidden_size=40, num_attention_heads=5, num_key_value_heads=1, head_dim=14, intermediate_size=52),
+    "phi3": dict(kind="phi3", hidden_size=48, num_attention_heads=6, num_key_value_heads=2, intermediate_size=57, pad_token_id=0),
+    "phi3, a window of 33": dict(kind="phi3", hidden_size=32, num_attention_heads=4, num_key_value_heads=4, intermediate_size=57,
+                                 sliding_window=33, pad_token_id=0),
+    "gemma2": dict(kind="gemma2", hidden_size=40, num_attention_heads=4, num_key_value_heads=2, head_dim=14, intermediate_size=66,
+                   sliding_window=25, query_pre_attn_scalar=20, attn_logit_softcapping=4.0, final_logit_softcapping=5.0,
+                   tie_word_embeddings=True),
+    "gemma2, without caps": dict(kind="gemma2", hidden_size=36, num_attention_heads=3, num_key_value_heads=1, head_dim=16,
+                                 intermediate_size=50, sliding_window=500, attn_logit_softcapping=None, final_logit_softcapping=None,
+                                 tie_word_embeddings=True),
+    "gemma3": dict(kind="gemma3", hidden_size=40, num_attention_heads=4, num_key_value_heads=1, head_dim=16, intermediate_size=64,
+                   sliding_window=40, query_pre_attn_scalar=12, tie_word_embeddings=True, layer_types=["sliding_attention",
+                                                                                                      "full_attention", "sliding_attention"]),
+    "gemma3, global positions scaled": dict(kind="gemma3", hidden_size=32, num_attention_heads=4, num_key_value_heads=2, head_dim=10,
+                                            intermediate_size=48, sliding_window=16, num_hidden_layers=6, tie_word_embeddings=True,
+                                            rope=dict(rope_type="linear", factor=8.0)),
+    "gpt2, tied": dict(kind="gpt2", hidden_size=48, num_attention_heads=6, tie_word_embeddings=True),
+    "gpt2": dict(kind="gpt2", hidden_size=36, num_attention_heads=3, n_inner=50),
 }
+
+GPT2_NAMES = {"hidden_size": "n_embd", "num_attention_heads": "n_head", "num_hidden_layers": "n_layer", "max_position_embeddings": "n_positions"}
+
+
+def config_of(kind, rope, settings):
+    """A Config of a kind: what it calls the settings, and where it has its rotary positions."""
+    make_config = KINDS[kind][0]
+    if kind == "gpt2":
+        settings = {GPT2_NAMES.get(key, key): value for key, value in settings.items()}
+        return make_config(resid_pdrop=0, embd_pdrop=0, attn_pdrop=0, **settings)
+    if kind == "gemma3":
+        rope = {"full_attention": rope, "sliding_attention": {"rope_type": "default", "rope_theta": 700.0}}
+    return make_config(rope_parameters=rope, **settings)
 
 
 def random_model(seed, **settings):
@@ -98,12 +159,13 @@ def random_model(seed, **settings):
     settings = dict(vocab_size=301, num_hidden_layers=3, max_position_embeddings=1024, bos_token_id=1, eos_token_id=2,
                     initializer_range=1.4 / settings["hidden_size"] ** 0.5, tie_word_embeddings=False) | settings
     rope = {"rope_type": "default", "rope_theta": settings.pop("rope_theta", 10000.0)} | settings.pop("rope", {})
-    make_config, make_model = KINDS[settings.pop("kind", "llama")]
-    model = make_model(make_config(rope_parameters=rope, **settings)).float().eval()
+    kind = settings.pop("kind", "llama")
+    model = KINDS[kind][1](config_of(kind, rope, settings)).float().eval()
+    gain = (-0.5, 0.5) if kind.startswith("gemma") else (0.5, 1.5)  # Gemma's are 1 + w
     with torch.no_grad():
         for name, weight in model.named_parameters():
-            if name.endswith("norm.weight"):
-                weight.uniform_(0.5, 1.5)
+            if name.endswith("norm.weight") or ".ln_" in name and name.endswith("weight"):
+                weight.uniform_(*gain)
             elif name.endswith("bias"):
                 weight.normal_(0, 0.5)
     return model
