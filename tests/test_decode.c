@@ -394,7 +394,7 @@ static void a_nan_in_the_weights_is_reported_and_not_sampled(void **state)
 	struct decode_result r;
 	struct arena         arena = {0};
 	struct decoder      *d;
-	float               *gain = &model->weights.data[model->weights.norm_final], kept = *gain;
+	float *gain = &model->weights.data[model->weights.norm_final.gain], kept = *gain;
 
 	*gain = NAN;
 	assert_ok(decoder_new(model, 2, 20, &d));

@@ -178,6 +178,49 @@ static void every_kind_gives_the_logits_and_the_text_of_transformers(void **stat
 	}
 }
 
+/* As GPT-2 was published: without what stands before all names, with the mask beside the
+ * weights. */
+static void gpt2_is_read_by_the_names_that_it_was_published_with(void **state)
+{
+	static const char       front[] = "transformer.", mask[] = "h.0.attn.bias";
+	const json_t           *row = json_array_get(golden, MODEL_GPT2);
+	const char             *folder = model_folder(row);
+	struct model_shape      shape;
+	struct weights          w, again;
+	struct safetensors      s;
+	struct safetensors_item items[64];
+	float                  *data[64], ones[16] = {0};
+	int                     n = 0;
+
+	(void)state;
+	assert_string_equal(folder, "gpt2");
+	assert_ok(folder_read_shape(folder, &shape));
+	assert_ok(folder_read_weights(folder, &shape, &w));
+	assert_ok(safetensors_open("gpt2/model.safetensors", &s));
+	for (; n < (int)s.n; n++) {
+		const struct safetensors_entry *e = &s.entries[n];
+		data[n] = malloc(e->count * sizeof(float));
+		assert_ok(safetensors_read(&s, e, data[n]));
+		assert_memory_equal(e->name, front, strlen(front));
+		items[n] = (struct safetensors_item){.name = e->name + strlen(front),
+		                                     .n_dims = e->n_dims,
+		                                     .dims = {e->dims[0], e->dims[1]},
+		                                     .data = data[n]};
+	}
+	items[n++] =
+	        (struct safetensors_item){.name = mask, .n_dims = 2, .dims = {4, 4}, .data = ones};
+	shell("mkdir published && cp gpt2/config.json published");
+	assert_ok(safetensors_write("published/model.safetensors", SAFETENSORS_F32, items,
+	                            (size_t)n));
+	safetensors_close(&s);
+	assert_ok(folder_read_weights("published", &shape, &again));
+	assert_memory_equal(w.data, again.data, w.n * sizeof *w.data);
+	for (int i = 0; i + 1 < n; i++)
+		free(data[i]);
+	weights_free(&w);
+	weights_free(&again);
+}
+
 /* ---- jobs ---- */
 
 static const char job[] = "model: {tokenizer: 'chars:,0123456789:?'}\n"
@@ -248,6 +291,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        TEST(every_kind_gives_the_logits_and_the_text_of_transformers),
+	        TEST(gpt2_is_read_by_the_names_that_it_was_published_with),
 	        TEST(every_kind_learns_exactly)};
 	int failed;
 

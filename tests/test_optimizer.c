@@ -298,11 +298,11 @@ static void moments_of_another_model_and_impossible_ones_are_refused(void **stat
 	assert_ok(optimizer_new(&other, &o, &opt_other));
 	assert_ok(optimizer_save(&opt_other, &other, temporary("moments")));
 	assert_error(optimizer_load(&opt, &w, temporary("moments")), ERR_INPUT, "of another model");
-	opt.v[w.norm_final + 1] = -1;
+	opt.v[w.norm_final.gain + 1] = -1;
 	assert_ok(optimizer_save(&opt, &w, temporary("moments")));
 	assert_error(optimizer_load(&opt, &w, temporary("moments")), ERR_INPUT,
 	             "\"v.model.norm.weight\"[1] is -1");
-	opt.v[w.norm_final + 1] = 0;
+	opt.v[w.norm_final.gain + 1] = 0;
 	opt.m[w.embed + 2] = NAN;
 	assert_ok(optimizer_save(&opt, &w, temporary("moments")));
 	assert_error(optimizer_load(&opt, &w, temporary("moments")), ERR_INPUT,

@@ -319,7 +319,8 @@ static int open_differently(const struct odd_rank *odd, struct job *job)
 	TRY(job_open(JOB_TRAIN, JOB_NEW, "new.yaml", overrides, 1, job));
 	job->config.run.output_dir = "odd";
 	if (differs && odd->how == OTHER_WEIGHT)
-		job->learner.model->weights.data[job->learner.model->weights.norm_final] += 1e-6f;
+		job->learner.model->weights.data[job->learner.model->weights.norm_final.gain] +=
+		        1e-6f;
 	return job_start(job, JOB_NEW);
 }
 

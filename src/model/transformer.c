@@ -7,7 +7,6 @@
 #include "model/rope.h"
 
 #include <assert.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -188,7 +187,7 @@ static void add_rows(const struct model *m, int n, const float *x, const float *
 #pragma omp parallel for schedule(static) if (n > 1)
 	for (int r = 0; r < n; r++)
 		for (size_t i = (size_t)r * D; i < (size_t)(r + 1) * D; i++)
-			out[i] = fmaf(scale, y[i], x[i]);
+			out[i] = x[i] + scale * y[i];
 }
 
 /* Tokens may come from a file and are an error; segments are ours and lie one behind the other. */
