@@ -149,6 +149,30 @@ static void the_text_has_the_rows_of_the_object(void **state)
 
 /* ---- what is counted ---- */
 
+/* What one machine measured gives the same tables again, here or elsewhere; one rank is the
+ * measure of all. */
+static void a_step_on_many_ranks_is_told_from_figures(void **state)
+{
+	(void)state;
+	json_t *all = bench_json("--only ranks --precision f32 --threads 1");
+
+	json_decref(all);
+	shell("mv stdout figures.json");
+	hone_ok("bench tiny/checkpoint-1 --only ranks --figures figures.json --precision f32");
+	assert_says("stdout", "64 prompts x 8, 128 + about 128 tokens");
+	shell("awk '$1 == 1 && NF == 8 { n++; bad += $7 != \"100.0%%\" || $4 > 0 || $8 > 0 }\n"
+	      "$1 ~ /^[0-9]+$/ && $1 > 1 && NF == 8 { bad += $4 <= 0 }\n"
+	      "END { exit bad || n != 5 }' stdout");
+	shell("grep -v memory stdout > tables");
+	hone_ok("bench tiny/checkpoint-1 --only ranks --figures figures.json --precision f32");
+	shell("grep -v memory stdout > again");
+	assert_true(same_bytes("tables", "again"));
+	assert_int_equal(hone("bench --only head --figures figures.json"), 2);
+	write_text("none.json", "{\"figures\": []}");
+	assert_int_equal(hone("bench tiny/checkpoint-1 --only ranks --figures none.json"), 2);
+	assert_says("stderr", "there is no figure");
+}
+
 static struct bench by_hand; /* a machine of 1000 FLOP/s, 2000 and 8000 in bf16, 100 bytes/s */
 
 static const struct bench_figure *figure(double products, double floats, double bytes)
@@ -218,6 +242,7 @@ int main(void)
 	        TEST(all_families_are_measured_in_both_precisions),
 	        TEST(one_precision_or_one_family_can_be_asked_for),
 	        TEST(the_text_has_the_rows_of_the_object),
+	        TEST(a_step_on_many_ranks_is_told_from_figures),
 	        TEST(a_fraction_is_the_least_time_over_the_time),
 	        TEST(the_work_of_a_token_is_two_for_each_weight)};
 

@@ -35,11 +35,12 @@ static const struct bench_family {
         {"attention", bench_attention, 0, BENCH_SHORT},
         {"training", bench_training, 1, BENCH_SHORT},
         {"grpo", bench_grpo, 1, BENCH_FULL},
+        {"ranks", bench_ranks, 1, BENCH_NAMED},
 };
 enum { N_FAMILIES = sizeof families / sizeof *families };
 
 struct bench_words { /* the command line */
-	const char *path, *only, *seconds, *how[N_COMPUTE_KEYS];
+	const char *path, *only, *seconds, *figures, *how[N_COMPUTE_KEYS];
 	int         full, json;
 };
 
@@ -160,7 +161,8 @@ static int bench_open_model(struct bench *b, const char *path)
 		TRY(folder_read_weights(path, &b->shape, &w));
 	} else {
 		TRY(weights_new(&b->shape, &w));
-		weights_init(&w, 1);
+		if (!b->given)
+			weights_init(&w, 1);
 	}
 	status = model_new(&w, b->mm, 1, &b->model);
 	if (status != OK)
@@ -213,8 +215,9 @@ static int bench_run(struct bench *b, const struct bench_words *w, struct text *
 	int         both = !w->how[0];
 
 	assert(!strcmp(options_compute_keys[0].key, "compute.precision"));
-	TRY(bench_machine(b));
-	if (b->share < 0.9 && !b->quiet)
+	if (!b->given)
+		TRY(bench_machine(b));
+	if (!b->given && b->share < 0.9 && !b->quiet)
 		printf("caution: other programs leave %.0f%% of these cores; what follows is too "
 		       "low\n",
 		       100 * b->share);
@@ -266,29 +269,36 @@ static int check_only(const char *only)
 	return known ? OK
 	             : error_set(ERR_INPUT,
 	                         "--only: there is no '%s'; choose machine, products, prefill, "
-	                         "decode, head, attention, training or grpo",
+	                         "decode, head, attention, training, grpo or ranks",
 	                         only);
 }
 
 static int bench_read_words(const struct command *self, int argc, char **argv,
                             struct bench_words *w, struct bench *b)
 {
-	struct option_word words[4 + N_COMPUTE_KEYS] = {
+	struct option_word words[5 + N_COMPUTE_KEYS] = {
 	        {"--full", NULL, NULL, &w->full,
 	         "every row: all row counts and batches, a second shape, a step of GRPO"},
 	        {"--only NAME", &w->only, NULL, NULL,
-	         "machine, products, prefill, decode, head, attention, training or grpo alone"},
+	         "machine, products, prefill, decode, head, attention, training, grpo or ranks "
+	         "alone; ranks: from what is measured, what a step takes on many"},
 	        {"--seconds S", &w->seconds, NULL, NULL,
 	         "how long each figure is measured, at least once (1)"},
+	        {"--figures FILE", &w->figures, NULL, NULL,
+	         "with --only ranks: takes what a quiet machine printed with --json"},
 	        {"--json", NULL, NULL, &w->json, "prints one JSON object at the end"}};
 	char *end = NULL;
-	int   n_words = 4 + options_compute_words(w->how, words + 4), n;
+	int   n_words = 5 + options_compute_words(w->how, words + 5), n;
 
 	TRY(options_read(self, argc, argv, words, n_words, &n));
 	if (n > 1)
 		return options_usage(self);
 	w->path = n ? argv[0] : NULL;
 	TRY(check_only(w->only));
+	if (w->figures && (!w->only || strcmp(w->only, "ranks")))
+		return error_set(ERR_INPUT, "--figures is of --only ranks");
+	if (w->figures)
+		TRY(bench_read_figures(w->figures, b));
 	b->seconds = w->seconds ? strtod(w->seconds, &end) : 1;
 	if (end && (end == w->seconds || *end || !(b->seconds >= 0 && b->seconds <= 3600)))
 		return error_set(ERR_INPUT, "--seconds wants a number from 0 to 3600, not \"%s\"",

@@ -37,8 +37,9 @@ struct bench_figure {
 	double      value, seconds, fraction;
 };
 
-/* A short row is measured when nothing is said, the others with --full or --only. */
-enum bench_extent { BENCH_SHORT, BENCH_FULL };
+/* A short row is measured when nothing is said, the others with --full or --only, the last with
+ * --only. */
+enum bench_extent { BENCH_SHORT, BENCH_FULL, BENCH_NAMED };
 
 /* The batch of prefill and training: 8 x 256 tokens. */
 enum { BENCH_SEQUENCES = 8, BENCH_LENGTH = 256, BENCH_TOKENS = 2048, BENCH_FIGURES = 256 };
@@ -65,6 +66,7 @@ struct bench {
 	struct bench_figure figures[BENCH_FIGURES];
 	int                 n_figures;
 	int                 quiet; /* figures are not printed as they come */
+	int                 given; /* figures come from a file, and nothing is measured */
 };
 
 /* ---- measuring ---- */
@@ -102,5 +104,12 @@ int bench_head(struct bench *b);
 int bench_attention(struct bench *b);
 int bench_training(struct bench *b);
 int bench_grpo(struct bench *b);
+int bench_ranks(struct bench *b);
+
+/* Reads figures that --json printed. ERR_INPUT. */
+int bench_read_figures(const char *path, struct bench *b);
+
+/* Of bench_grpo's step with so many of its prompts: seconds of sampling and of learning. */
+int bench_grpo_part(struct bench *b, int prompts, double *sampling, double *learning);
 
 #endif

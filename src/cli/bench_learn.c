@@ -19,6 +19,7 @@ struct learn_bench {
 	struct learn_options options;
 	struct arena         arena; /* of one step */
 	uint32_t             step;
+	int                  n_groups; /* GRPO: of a step */
 	/* of the newest step */
 	struct update_report update;
 	double               seconds_sampling, seconds_learning;
@@ -36,6 +37,7 @@ static int learn_bench_new(struct bench *b, const char *algorithm, struct learn_
 	                                 .optimizer = optimizer_defaults()};
 
 	*l = (struct learn_bench){.b = b,
+	                          .n_groups = GROUPS,
 	                          .options = {.algorithm = *algorithm_find(algorithm),
 	                                      .num_minibatches = 1,
 	                                      .seed = 1}};
@@ -171,10 +173,10 @@ static int grpo_once(void *context)
 	arena_reset(&l->arena);
 	for (int i = 0; i < GROUPS; i++)
 		problems[i] = &l->problems[i];
-	TRY(groups_new(GROUPS, &l->arena, &groups));
+	TRY(groups_new(l->n_groups, &l->arena, &groups));
 	TRY(rollout_sample(l->decoder, &o,
-	                   &(struct rollout_picks){&prompts, items, GROUPS, l->step}, &l->arena,
-	                   &groups));
+	                   &(struct rollout_picks){&prompts, items, l->n_groups, l->step},
+	                   &l->arena, &groups));
 	give_rewards(&groups);
 	l->seconds_sampling = clock_seconds() - start;
 	return learn_groups(l, groups.items, groups.n);
@@ -213,6 +215,23 @@ int bench_grpo(struct bench *b)
 		status = bench_time(b, grpo_once, &l, &seconds);
 	if (status == OK)
 		add_grpo(b, &l, seconds);
+	learn_bench_free(&l);
+	return status;
+}
+
+int bench_grpo_part(struct bench *b, int prompts, double *sampling, double *learning)
+{
+	struct learn_bench l;
+	double             seconds;
+	int                status = learn_bench_new(b, "grpo", &l);
+
+	l.n_groups = prompts;
+	if (status == OK)
+		status = decoder_new(b->model, GROUPS * G, PROMPT + COMPLETION, &l.decoder);
+	if (status == OK)
+		status = bench_time(b, grpo_once, &l, &seconds);
+	*sampling = l.seconds_sampling;
+	*learning = l.seconds_learning;
 	learn_bench_free(&l);
 	return status;
 }

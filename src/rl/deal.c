@@ -57,21 +57,36 @@ static int deal_least(const int64_t *load, int n)
 	return least;
 }
 
-int deal_groups(const struct deal_lengths *lengths, struct group *groups, int n, struct arena *a)
+int deal_costs(const int64_t *cost, int n, int ranks, struct arena *a, int *owner)
 {
 	struct deal_share *shares;
 	int64_t           *load;
 
 	TRY(arena_take(a, (size_t)n, "the costs of the groups", &shares));
-	TRY(arena_take(a, (size_t)ranks_count(), "the loads of the ranks", &load));
+	TRY(arena_take(a, (size_t)ranks, "the loads of the ranks", &load));
 	for (int g = 0; g < n; g++)
-		shares[g] = (struct deal_share){deal_cost(lengths, &groups[g]), g};
+		shares[g] = (struct deal_share){cost[g], g};
 	qsort(shares, (size_t)n, sizeof *shares, deal_by_cost);
 	for (int i = 0; i < n; i++) {
-		int rank = deal_least(load, ranks_count());
-		groups[shares[i].group].owner = rank;
+		int rank = deal_least(load, ranks);
+		owner[shares[i].group] = rank;
 		load[rank] += shares[i].cost;
 	}
+	return OK;
+}
+
+int deal_groups(const struct deal_lengths *lengths, struct group *groups, int n, struct arena *a)
+{
+	int64_t *cost;
+	int     *owner;
+
+	TRY(arena_take(a, (size_t)n, "the costs of the groups", &cost));
+	TRY(arena_take(a, (size_t)n, "the owners of the groups", &owner));
+	for (int g = 0; g < n; g++)
+		cost[g] = deal_cost(lengths, &groups[g]);
+	TRY(deal_costs(cost, n, ranks_count(), a, owner));
+	for (int g = 0; g < n; g++)
+		groups[g].owner = owner[g];
 	return OK;
 }
 

@@ -28,6 +28,9 @@ struct deal_lengths {   /* what is known of the problems of one list of prompts 
 };
 int deal_lengths_new(int n, struct arena *a, struct deal_lengths *out);
 
+/* Of n groups of these costs, who of so many ranks gets which: writes owner [n]. */
+int deal_costs(const int64_t *cost, int n, int ranks, struct arena *a, int *owner);
+
 /* Writes the owners of n blank groups; `lengths` may be NULL. */
 int deal_groups(const struct deal_lengths *lengths, struct group *groups, int n, struct arena *a);
 
