@@ -9,7 +9,7 @@
  *                  gets those of all others for its own: max(out, in) bytes / bandwidth; then all
  *                  roots are added on the slice, at the speed of memory
  *     weights      AdamW on the slice, the slice to all others, the whole packed again by each
- *     latency      two swaps a call, one call a piece of 1 MiB of the vector
+ *     latency      two swaps a call, one call a piece of 1 MiB of the largest slice
  *
  *     efficiency = step on 1 rank / (R x step on R ranks)
  *
@@ -23,6 +23,7 @@
 #include "base/shares.h"
 #include "model/blocks.h"
 #include "model/packing.h"
+#include "model/roots.h"
 #include "rl/deal.h"
 
 #include <math.h>
@@ -30,7 +31,7 @@
 #include <string.h>
 
 enum { G = 8, PROMPT = 128, MEAN = 128, LONGEST = 256, SLOTS = 64, RANKS_MAX = 1024 };
-enum { PIECE_FLOATS = 1 << 18, BYTES_PER_TOKEN = 20 /* of a completion that is gathered */ };
+enum { BYTES_PER_TOKEN = 20 /* of a completion that is gathered */ };
 static const double latency = 1e-4; /* of a swap over TCP, with who waits asleep */
 
 struct ranks_bench {
@@ -195,7 +196,7 @@ static void ranks_exchange_cost(const struct ranks_bench *r, int R, double bandw
 {
 	struct ranks_wire w;
 	int64_t           largest;
-	double            wire = 0, adding = 0, gather = 0, slice = 0, calls;
+	double            wire = 0, adding = 0, gather = 0, slice = 0, most = 0, calls;
 
 	ranks_share_units(r, R, &w, &largest);
 	ranks_slices(&r->b->model->weights, R, w.weights, w.sums);
@@ -211,9 +212,10 @@ static void ranks_exchange_cost(const struct ranks_bench *r, int R, double bandw
 		adding = fmax(adding, w.sums[k] * w.all_roots * 3 * 4);
 		gather = fmax(gather,
 		              fmax(w.weights[k] * (R - 1), w.all_weights - w.weights[k]) * 4);
+		most = fmax(most, w.sums[k]);
 		slice = fmax(slice, w.weights[k] / w.all_weights);
 	}
-	calls = R > 1 ? w.all_sums / PIECE_FLOATS + 2 : 0;
+	calls = R > 1 ? most / ROOTS_PIECE + 2 : 0;
 	c->training = (double)largest * r->train;
 	c->gradients = wire / bandwidth + calls * 2 * latency + (R > 1 ? adding / r->read : 0);
 	c->weights = r->adamw * slice + r->repack + gather / bandwidth;
