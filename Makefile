@@ -10,7 +10,8 @@
 # make cross      small runs of every part by a program for aarch64, under an emulator, against the bits of all others (skipped, with the
 #                 reason, where cross compiler, emulator or libraries are not to be had)
 # make bench      speed: what this machine can do, and how near to it products, decode, training come
-# make install    PREFIX=/usr/local: the program, man pages, completion for bash and zsh, docs, configs
+# make install    PREFIX=/usr/local: the program, man pages, completion for bash and zsh, docs, configs; libhone.a, hone.h, hone.pc
+# make deb        build/hone_VERSION_ARCH.deb from the portable build
 # make docs       regenerate docs/options.md from the schema, docs/metrics.md from the table of metrics,
 #                 docs/from-trl.md and docs/from-verl.md from the table of foreign names
 # make deps       install what is missing from the list in scripts/deps
@@ -84,6 +85,15 @@ $(OUT)/hone-mpi.so: src/base/ranks_mpi.c src/base/ranks_link.h src/base/ranks.h 
 
 $(OUT)/libhone.a: $(OBJS)
 	$(call say,AR,$(@F))rm -f $@ && ar rcs $@ $^
+# The library for programs that embed hone (src/api/hone.h): one object whose only names are those of the header.
+$(OUT)/embed/libhone.a: $(filter-out $(OUT)/src/cli/%,$(OBJS))
+	@mkdir -p $(@D)
+	$(call say,LD,embed/$(@F))rm -f $@ && ld -r $^ -o $(@D)/hone.o && objcopy --wildcard --keep-global-symbol='hone_*' $(@D)/hone.o \
+		&& ar rcs $@ $(@D)/hone.o
+$(OUT)/example_%: examples/%.c $(OUT)/embed/libhone.a
+	$(call say,CC,$<)$(CC) -std=c11 $(WARN) -O1 -g $(filter -fsanitize=%,$(CFLAGS)) -Isrc/api $^ -fopenmp $(LDLIBS) -o $@
+$(OUT)/test_embed: $(OUT)/example_embed
+$(OUT)/test_embed: EXTRA += -DEXAMPLE='"$(OUT)/example_embed"' -DLIBRARY='"$(abspath $(OUT))/embed/libhone.a"'
 $(OUT)/hone: $(OUT)/src/cli/hone.o $(OUT)/libhone.a
 	$(call say,LD,$(@F))$(CC) $(CFLAGS) $^ $(LDLIBS) -o $@
 $(OUT)/test_%: tests/test_%.c $(OUT)/libhone.a
@@ -172,10 +182,17 @@ browser: all
 cross: $(OUT)/test_bits
 	+@scripts/cross $(OUT)
 
-install: all
+install: all $(OUT)/embed/libhone.a
 	install -D -m 755 $(OUT)/hone $(DESTDIR)$(PREFIX)/bin/hone
 	scripts/install-pages $(OUT)/hone $(DESTDIR)$(PREFIX)/share
+	install -D -m 644 src/api/hone.h $(DESTDIR)$(PREFIX)/include/hone.h
+	install -D -m 644 $(OUT)/embed/libhone.a $(DESTDIR)$(PREFIX)/lib/libhone.a
+	@mkdir -p $(DESTDIR)$(PREFIX)/lib/pkgconfig
+	@scripts/pkg-config $(PREFIX) '-fopenmp $(LDLIBS)' >$(DESTDIR)$(PREFIX)/lib/pkgconfig/hone.pc
 	$(if $(MODULE),install -D -m 644 $(MODULE) $(DESTDIR)$(PREFIX)/lib/hone/hone-mpi.so)
+
+deb:
+	+@scripts/deb
 
 docs: all
 	./hone train --help-markdown > docs/options.md
@@ -192,6 +209,6 @@ clean:
 format:
 	clang-format -i $(FORMATTED)
 
-.PHONY: always all test help deps clean format demo browser check cross fuzz fuzzers interop bench install docs
+.PHONY: always all test help deps clean format demo browser check cross fuzz fuzzers interop bench install deb docs
 .SECONDARY:
 -include $(OBJS:.o=.d) $(OUT)/src/cli/hone.d $(TESTS:=.d) $(TOOLS:=.d) $(FUZZERS:=.d)

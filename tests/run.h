@@ -268,6 +268,13 @@ static inline void wait_for_lines(pid_t child, const char *path, int n)
 	}
 }
 
+/* Whether the clock decides this metric. */
+static inline int is_timing(const char *name)
+{
+	return !strcmp(name, "step_time") || !strncmp(name, "timing_s/", 9) ||
+	       !strncmp(name, "tokens_per_second/", 18);
+}
+
 /* The lines of metrics.jsonl without what a clock measured. The caller frees them. */
 static inline char *metrics_without_times(const char *folder)
 {
@@ -285,7 +292,7 @@ static inline char *metrics_without_times(const char *folder)
 		assert_non_null(row);
 		json_object_foreach_safe(row, next, key, value)
 		{
-			if (!strcmp(key, "step_time") || !strncmp(key, "timing_s/", 9))
+			if (is_timing(key))
 				json_object_del(row, key);
 		}
 		json_dumpf(row, out, JSON_REAL_PRECISION(17));

@@ -135,11 +135,6 @@ static unsigned file_bits(const char *path)
 	return crc;
 }
 
-static int is_timing(const char *name)
-{
-	return !strcmp(name, "step_time") || !strncmp(name, "timing_s/", 9);
-}
-
 /* Every metric of every step but the timings, in the order of their names. */
 static unsigned metrics_bits(const char *path)
 {

@@ -687,10 +687,11 @@ static void only_options_that_decide_the_result_differ_for_a_resumed_run(void **
 	assert_int_equal(config_differences(&a.base, &b.base, &t), 0);
 	config_free(&b.base);
 	assert_ok(parse("run: {seed: 2}\nloss: {beta: 0}", NULL, &b));
-	assert_int_equal(config_differences(&a.base, &b.base, &t), 3);
+	assert_int_equal(config_differences(&a.base, &b.base, &t), 4);
 	assert_string_equal(
 	        t.data,
-	        "model.reference: x -> (not read)\nloss.beta: 0.1 -> 0\nrun.seed: 1 -> 2\n");
+	        "model.reference: x -> (not read)\nmodel.sync_ref_model: false -> (not read)\n"
+	        "loss.beta: 0.1 -> 0\nrun.seed: 1 -> 2\n");
 	text_free(&t);
 	config_free(&a.base);
 	config_free(&b.base);

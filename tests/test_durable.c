@@ -79,7 +79,7 @@ static char *metrics_of(const char *folder)
 		assert_non_null(row);
 		json_object_foreach_safe(row, next, key, value)
 		{
-			if (!strcmp(key, "step_time") || !strncmp(key, "timing_s/", 9))
+			if (is_timing(key))
 				json_object_del(row, key);
 		}
 		json_dumpf(row, out, JSON_REAL_PRECISION(17));

@@ -1,5 +1,5 @@
 /* Processes that a program started: whoever left its group, or its parent, ends with it. */
-#include "verify/family.h"
+#include "base/family.h"
 
 #include "test.h"
 

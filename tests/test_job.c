@@ -836,7 +836,7 @@ static void a_metric_that_nothing_measures_is_refused_at_the_start(void **state)
 		int         status;
 	} cases[] = {{"eval/pass", 2},           {"eval/pass@2", 2},
 	             {"eval/pass@3", 0},         {"eval/maj@3", 0},
-	             {"eval/maj@30", 2},         {"reward", 2},
+	             {"eval/maj@30", 2},         {"reward", 0},
 	             {"eval/nothing/pass@1", 2}, {"eval/sequence/pass@1", 0},
 	             {"eval/mean_length", 0},    {"eval/sequence-2/pass@1", 0}};
 
@@ -849,7 +849,9 @@ static void a_metric_that_nothing_measures_is_refused_at_the_start(void **state)
 		             cases[i].metric),
 		        cases[i].status);
 		if (cases[i].status)
-			assert_says("stderr", "there are: step, num_tokens, eval/pass@1,");
+			assert_says(
+			        "stderr",
+			        "there are: step, num_tokens, num_input_tokens_seen, eval/pass@1,");
 		assert_int_equal(file_exists("metric/metrics.jsonl"), !cases[i].status);
 		shell("rm -rf metric");
 	}

@@ -197,7 +197,7 @@ static void configs_of_others_are_answered_at_the_first_name_that_is_known(void 
 	         "is algorithm"},
 	        {"algorithm: {name: grpo}",
 	         "t.yaml:1: algorithm is a map, but must be a single value"},
-	        {"trainer: {total_epochs: 3}", "here it is run.max_steps: in steps"},
+	        {"trainer: {total_epochs: 3}", "here it is run.num_train_epochs"},
 	        {"optim: {lr: 1e-6}", "lr is a name of verl; here it is optim.learning_rate"},
 	        {"actor: {optim: {lr: 1e-6}}", "here it is optim.learning_rate"},
 	        {"critic: {lr: 1e-6}", "here it is critic.learning_rate"},

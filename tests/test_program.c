@@ -1,6 +1,6 @@
 /* A user's own program as a verifier: what it may do wrong, and what then becomes of the
  * answers. */
-#include "verify/program.h"
+#include "base/program.h"
 
 #include "run.h"
 #include "verify/verifier.h"

@@ -82,7 +82,8 @@ static char *logged(const char *folder)
 	size_t n;
 
 	shell("sed -E 's/, "
-	      "\"(timing_s\\/[a-z]*|step_time|curriculum\\/[^\"]*|dynamic_sampling\\/batches)\": "
+	      "\"((timing_s|tokens_per_second)\\/[a-z]*|step_time|curriculum\\/"
+	      "[^\"]*|dynamic_sampling\\/batches)\": "
 	      "[-+.e0-9]*//g' "
 	      "%s/metrics.jsonl > logged",
 	      folder);

@@ -122,7 +122,8 @@ static char *logged_by(const char *folder)
 {
 	size_t n;
 
-	shell("sed -E 's/, \"(timing_s\\/[a-z]*|step_time)\": [-+.e0-9]*//g' %s/metrics.jsonl > "
+	shell("sed -E 's/, \"((timing_s|tokens_per_second)\\/[a-z]*|step_time)\": [-+.e0-9]*//g' "
+	      "%s/metrics.jsonl > "
 	      "logged",
 	      folder);
 	return read_all("logged", &n);

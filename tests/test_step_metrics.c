@@ -45,6 +45,7 @@ static const struct logged_run {
                "loss.kl_controller=adaptive loss.kl_target=0.1"},
         {"masks", "train new.yaml loss.off_policy_mask=0.01 loss.top_entropy=0.5 "
                   "loss.num_iterations=2"},
+        {"entropy", "train new.yaml loss.use_adaptive_entropy=true"},
         {"guide", "train old.yaml guidance.kind=guide guidance.trigger_accuracy=0.5 "
                   "guidance.template='{prompt}?{hint}:'"},
         {"empg", "train old.yaml credit.kind=empg"},
@@ -227,6 +228,44 @@ static void a_name_has_the_row_of_its_own_or_its_family(void **state)
 	}
 }
 
+/* TRL's count of tokens has the prompts in it, once for each completion; num_tokens has not. */
+static void prompts_count_in_the_tokens_seen(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *line;
+		int         completions;
+	} cases[] = {{"train one.yaml", 4},
+	             {"train one.yaml guidance.kind=guide guidance.trigger_accuracy=1 "
+	              "guidance.template='{prompt}{hint}'",
+	              4},
+	             {"sft one.yaml sft.batch_size=3", 3}};
+
+	write_text("one.jsonl", "{\"prompt\": \"1,2:9,1\", \"answer\": \"3\", \"hint\": "
+	                        "\"123\"}\n");
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		double last = 0;
+		char  *text;
+		size_t n;
+		hone_ok("%s data.generate=[] data.train=one.jsonl run.eval_steps=0 "
+		        "rollout.prompts_per_step=1 optim.num_minibatches=1 run.output_dir=one",
+		        cases[i].line);
+		text = read_all("one/metrics.jsonl", &n);
+		for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
+			json_t *o = json_loads(line, 0, NULL);
+			double  tokens = json_number_value(json_object_get(o, "num_tokens")),
+			       all = json_number_value(json_object_get(o, "num_input_tokens_seen"));
+			/* 7 characters, and 10 with the hint */
+			last += 7 * cases[i].completions + (i == 1 ? 10 * 4 : 0);
+			assert_true(tokens > 0 && all == tokens + last);
+			json_decref(o);
+		}
+		assert_true(last > 0);
+		free(text);
+		shell("rm -r one");
+	}
+}
+
 static void write_texts(const char *name, const char *first, const char *rest)
 {
 	char text[4096];
@@ -241,7 +280,8 @@ int main(void)
 	        TEST(what_runs_log_is_what_the_table_says),
 	        TEST(the_page_of_metrics_is_what_the_program_prints),
 	        TEST(rows_are_whole_and_name_options_and_metrics_that_exist),
-	        TEST(a_name_has_the_row_of_its_own_or_its_family)};
+	        TEST(a_name_has_the_row_of_its_own_or_its_family),
+	        TEST(prompts_count_in_the_tokens_seen)};
 
 	if (!realpath("docs/metrics.md", docs)) {
 		perror("docs/metrics.md: run from the root of the tree");
@@ -250,6 +290,7 @@ int main(void)
 	run_in_temporary_folder();
 	write_texts("new.yaml", small_model_new, job_text);
 	write_texts("old.yaml", small_model_old, job_text);
+	write_texts("one.yaml", small_model_new, job_text);
 	write_texts("new-world.yaml", new_world, world_text);
 	write_texts("old-world.yaml", old_world, world_text);
 	write_text("judge.sh", judge);

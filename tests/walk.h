@@ -58,6 +58,9 @@ static const struct walk_row walk[] = {
 	{PATH("model.path"), "second", .file = "alone.yaml"},
 	{PATH("model.tokenizer"), "chars:0123456789,:+=x"},
 	{PATH("model.reference"), "second", FROM, .with = "loss.beta=0.1", .without = "loss.beta=0"},
+	{PATH("model.sync_ref_model"), "true", .with = "loss.beta=0.1", .without = "loss.beta=0"},
+	{PATH("model.ref_model_mixup_alpha"), "0.1", .with = "loss.beta=0.1 model.sync_ref_model=true model.ref_model_sync_steps=1", .without = "loss.beta=0.1"},
+	{PATH("model.ref_model_sync_steps"), "1", .with = "loss.beta=0.1 model.sync_ref_model=true", .without = "loss.beta=0.1"},
 	{PATH("model.adapter"), "adapter", FROM, .without = ""},
 	{PATH("model.lora_r"), "2", FROM, .without = ""},
 	{PATH("model.lora_alpha"), "8", FROM, .with = "model.lora_r=2", .without = ""},
@@ -152,6 +155,12 @@ static const struct walk_row walk[] = {
 	{PATH("task.verifier.command_timeout"), NULL, .reason = "time alone", .without = ""},
 	{PATH("task.verifier.command_startup"), NULL, .reason = "time alone", .without = ""},
 	{PATH("task.verifier.command_workers"), NULL, .reason = "programs at once: time alone", .without = ""},
+	{PATH("task.environment.command"), "sh echo.sh", .with = "rollout.stop=[]", .without = "rollout.source=answers.jsonl"},
+	{PATH("task.environment.timeout"), NULL, .reason = "time alone", .without = ""},
+	{PATH("task.environment.startup"), NULL, .reason = "time alone", .without = ""},
+	{PATH("task.environment.turns"), "1", .with = "'task.environment.command=sh echo.sh'", .without = ""},
+	{PATH("task.environment.action_end"), "1", .with = "'task.environment.command=sh echo.sh'", .without = ""},
+	{PATH("task.environment.template"), "={observation}", .with = "'task.environment.command=sh echo.sh'", .without = ""},
 	{PATH("task.verifier.command_on_error"), "zero", .with = "task.reward=command 'task.verifier.command=sh half.sh'" SAYS, .without = ""},
 
 	{PATH("algorithm"), "rloo"},
@@ -206,6 +215,11 @@ static const struct walk_row walk[] = {
 	{PATH("loss.kl_horizon"), "10", FROM, .with = "model.reference=second loss.beta=0.1 loss.kl_placement=reward loss.kl_controller=adaptive", .without = ""},
 	{PATH("loss.use_bias_correction_kl"), "true", FROM, .with = "model.reference=second loss.beta=0.1", .without = "loss.beta=0.1 loss.kl_placement=reward"},
 	{PATH("loss.entropy_coef"), "0.1"},
+	{PATH("loss.use_adaptive_entropy"), "true", .with = "loss.entropy_coef=0.1", .without = "rollout.source=answers.jsonl"},
+	{PATH("loss.entropy_target"), "100", .with = "loss.use_adaptive_entropy=true loss.entropy_coef=0.1", .without = ""},
+	{PATH("loss.entropy_coef_delta"), "0.2", .with = "loss.use_adaptive_entropy=true loss.entropy_target=100", .without = ""},
+	{PATH("loss.entropy_coef_min"), "0.1", .with = "loss.use_adaptive_entropy=true loss.entropy_target=100", .without = ""},
+	{PATH("loss.entropy_coef_max"), "0.001", .with = "loss.use_adaptive_entropy=true loss.entropy_target=100", .without = ""},
 	{PATH("loss.overlong"), "mask"},
 	{PATH("loss.mask_truncated_completions"), "true"},
 	{PATH("loss.overlong_buffer"), "4", .with = "loss.overlong=shape", .without = "loss.overlong=mask"},
@@ -288,10 +302,13 @@ static const struct walk_row walk[] = {
 	{PATH("compute.memory_limit_gb"), "1e-6", .status = 2},
 	{PATH("run.output_dir"), NULL, .reason = "every run of this test sets it"},
 	{PATH("run.max_steps"), "3"},
+	{PATH("run.num_train_epochs"), "0.2"},
 	{PATH("run.seed"), "1"},
 	{PATH("run.logging_steps"), NULL, .reason = "lines on the screen"},
 	{PATH("run.save_steps"), "1"},
 	{PATH("run.save_total_limit"), "1", .with = "run.save_steps=1"},
+	{PATH("run.save_only_model"), "true"},
+	{PATH("run.save_dtype"), "bf16", .with = "run.save_only_model=true", .without = ""},
 	{PATH("run.save_samples"), "1"},
 	{PATH("run.tensorboard"), "true"},
 	{PATH("run.check_steps"), NULL, .reason = "of several ranks (tests/test_ranks_job.c)"},
@@ -303,8 +320,9 @@ static const struct walk_row walk[] = {
 	{PATH("run.eval_k"), "2", .with = "run.eval_samples=3", .without = "data.eval_generate=[]"},
 	{PATH("run.eval_temperature"), "0", .without = "data.eval_generate=[]"},
 	{PATH("run.eval_top_p"), "0.3", .without = "run.eval_temperature=0"},
-	{PATH("run.metric_for_best_model"), "eval/mean_length", .with = "run.max_steps=4", .without = "run.eval_steps=0"},
+	{PATH("run.metric_for_best_model"), "eval/mean_length", .with = "run.max_steps=4"},
 	{PATH("run.greater_is_better"), "false", .with = "run.max_steps=6 run.eval_samples=16 run.metric_for_best_model=eval/reward", .without = ""},
+	{PATH("run.patience"), "1", .with = "run.max_steps=6 run.eval_samples=16 run.metric_for_best_model=eval/reward", .without = ""},
 	{PATH("sft.batch_size"), "5", .command = "sft"},
 	{PATH("sft.hint_rate"), "0.5", .command = "sft", .with = "data.generate=[] data.train=q.jsonl"},
 };
@@ -405,6 +423,7 @@ static const struct {
         {"half.sh", "while read line; do case $line in *'\"tokens\":1,'* | *'\"tokens\": 1,'*) "
                     "echo '{\"error\": \"short\"}';; *) echo "
                     "'{\"reward\": 0.5}';; esac; done\n"},
+        {"echo.sh", "while read line; do echo '{\"observation\": \"+\"}'; done\n"},
         {"template.jinja", "{% for m in messages %}{{ m.content }}={% endfor %}{{ k }}{% if d %}{{ "
                            "date_string[7:] }}{% endif %}"},
 };
@@ -500,7 +519,7 @@ static inline uint64_t walk_hash_metrics(uint64_t h, const char *path)
 		assert_non_null(row);
 		json_object_foreach_safe(row, next, key, value)
 		{
-			if (!strcmp(key, "step_time") || !strncmp(key, "timing_s/", 9))
+			if (is_timing(key))
 				json_object_del(row, key);
 		}
 		text = json_dumps(row, JSON_REAL_PRECISION(17) | JSON_SORT_KEYS);

@@ -55,17 +55,18 @@ struct words { /* the command line */
 };
 
 struct evaluation {
-	struct job_config       config;
-	struct opened           opened;
-	const char             *path; /* of the model, as it was named */
-	int                     from_run, keep_completions;
-	struct problem_set      set;
-	struct reward_spec      spec;
-	struct generation       generation;
-	struct rollout_sampling rollout;
-	struct scores           scores;
-	struct text             completions; /* rows for --completions */
-	struct arena            arena, set_arena;
+	struct job_config           config;
+	struct opened               opened;
+	const char                 *path; /* of the model, as it was named */
+	int                         from_run, keep_completions;
+	struct problem_set          set;
+	struct reward_spec          spec;
+	struct generation           generation;
+	struct rollout_sampling     rollout;
+	struct environment_program *world; /* or NULL */
+	struct scores               scores;
+	struct text                 completions; /* rows for --completions */
+	struct arena                arena, set_arena;
 };
 
 /* ---- the command line ---- */
@@ -207,6 +208,18 @@ static int eval_load_config(struct evaluation *e, const struct words *w)
 
 /* ---- opening ---- */
 
+/* The program that plays the problems, if there is one. */
+static int eval_open_world(struct evaluation *e)
+{
+	struct environment_program_options o = e->config.task.environment;
+
+	if (!*o.command.line)
+		return OK;
+	o.command.workers = 1;
+	o.command.say = options_say;
+	return environment_program_open(&o, &e->world);
+}
+
 static int open_verifier(struct evaluation *e, const struct words *w)
 {
 	const struct task_options *t = &e->config.task;
@@ -218,10 +231,12 @@ static int open_verifier(struct evaluation *e, const struct words *w)
 		        ERR_INPUT,
 		        "which verifier? Name one with --task, or task.eval_reward in the config");
 	o.command.say = options_say;
+	TRY(eval_open_world(e));
+	o.world = e->world ? environment_program_command(e->world) : NULL;
 	TRY(verifier_open(&e->spec, &name, NULL, 1, &o));
 	e->scores.task = name;
 	TRY(problems_add_verifiers(&e->set, &e->spec));
-	if (e->spec.command)
+	if (e->spec.command || e->world)
 		TRY(options_allow_command(&e->config,
 		                          w->config     ? w->config
 		                          : e->from_run ? NULL
@@ -296,7 +311,8 @@ static int eval_open_all(struct evaluation *e, const struct words *w)
 	                                       .max_completion_length = r->max_completion_length,
 	                                       .n_positions = s->n_positions,
 	                                       .seed = (uint64_t)e->config.run.seed,
-	                                       .purpose = RNG_EVAL};
+	                                       .purpose = RNG_EVAL,
+	                                       .world = e->world};
 	say_sampling(e, &sampling);
 	return OK;
 }
@@ -455,6 +471,7 @@ int command_eval(const struct command *self, int argc, char **argv)
 	text_free(&e.completions);
 	opened_free(&e.opened);
 	verifier_close(&e.spec);
+	environment_program_close(e.world);
 	problems_free(&e.set);
 	config_free(&e.config.base);
 	arena_free(&e.set_arena);

@@ -19,7 +19,7 @@ static int explain_live(const struct explain_call *call, struct explained *x)
 	const char *path = name;
 
 	signals_catch();
-	if (x->again.job.data.reward.command || x->again.job.data.eval_reward.command)
+	if (job_data_runs_program(&x->again.job.data))
 		TRY(options_allow_command(&x->again.job.config, NULL, call->allow_command));
 	TRY(explain_run(x, call->step, call->group));
 	snprintf(name, sizeof name, "step-%d-group-%d.html", x->step, x->number);
@@ -57,7 +57,8 @@ int command_explain(const struct command *self, int argc, char **argv)
 	        {"--output FILE", &call.output, NULL, NULL,
 	         "the page; not given: step-N-group-G.html"},
 	        {"--allow-command", NULL, NULL, &call.allow_command,
-	         "runs the program that the config of the run names (task.verifier.command)"}};
+	         "runs the program that the config of the run names (task.verifier.command, "
+	         "task.environment.command)"}};
 
 	TRY(options_read(self, argc, argv, words, sizeof words / sizeof *words, &n));
 	if (n < 1 || strchr(argv[0], '=') || call.step < 1)

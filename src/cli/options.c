@@ -173,10 +173,10 @@ int options_temperature(const char *name, const char *text, double *out)
 	return *out <= 1e6 ? OK : error_set(ERR_INPUT, "%s must lie from 0 to 1e6", name);
 }
 
-int options_allow_command(const struct job_config *c, const char *own, int allowed)
+static int options_allow_one(const struct job_config *c, const char *key, const char *command,
+                             const char *own, int allowed)
 {
-	static const char key[] = "task.verifier.command";
-	const char *where = config_where(&c->base, key), *command = c->task.verifier.command.line;
+	const char *where = config_where(&c->base, key);
 	size_t      n = own ? strlen(own) : 0;
 
 	if (!*command || !strcmp(where, "command line") ||
@@ -190,6 +190,14 @@ int options_allow_command(const struct job_config *c, const char *own, int allow
 		                 where, key, command, key);
 	terminal_print(stderr, "%s: runs the program %s\n", where, command);
 	return OK;
+}
+
+int options_allow_command(const struct job_config *c, const char *own, int allowed)
+{
+	TRY(options_allow_one(c, "task.verifier.command", c->task.verifier.command.line, own,
+	                      allowed));
+	return options_allow_one(c, "task.environment.command", c->task.environment.command.line,
+	                         own, allowed);
 }
 
 void options_say(void *context, const char *text)

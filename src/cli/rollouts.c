@@ -117,17 +117,17 @@ int command_rollouts(const struct command *self, int argc, char **argv)
 	         "as many steps of training; 0: enough to meet every problem once"},
 	        {"--allow-command", NULL, NULL, &allow_command,
 	         "runs the program that a config names which yours extends "
-	         "(task.verifier.command)"}};
+	         "(task.verifier.command, task.environment.command)"}};
 	struct job job;
 
 	TRY(options_read(self, argc, argv, words, 3, &n));
 	if (n == 0 || strchr(argv[0], '='))
 		return options_usage(self);
 	TRY(job_open(JOB_TRAIN, JOB_NEW, argv[0], (const char *const *)argv + 1, n - 1, &job));
-	status = job.data.reward.command || job.data.eval_reward.command
+	status = job_data_runs_program(&job.data)
 	                 ? options_allow_command(&job.config, argv[0], allow_command)
 	                 : OK;
-	if (status == OK && (job.data.reward.command || job.data.eval_reward.command))
+	if (status == OK && job_data_runs_program(&job.data))
 		status = file_make_folders(job.config.run.output_dir); /* for its standard error */
 	if (status == OK)
 		status = rollouts_run(&job, steps, output);

@@ -6,6 +6,7 @@
 #include "cli/command.h"
 #include "rl/held_out.h"
 #include "rl/job_report.h"
+#include "rl/loop.h"
 #include "rl/sft.h"
 #include "rl/step_metrics.h"
 #include "run/foreign.h"
@@ -38,8 +39,7 @@ static int print_markdown(const char *from, int metrics)
 /* A signal that came when all was done changes nothing. */
 static int is_stopped(const struct job *job)
 {
-	return signals_stop() &&
-	       (job->record.step < job->config.run.max_steps || job->record.eval_missed);
+	return signals_stop() && (!loop_is_over(job) || job->record.eval_missed);
 }
 
 static void print_end(const struct job *job)
@@ -50,11 +50,11 @@ static void print_end(const struct job *job)
 	if (held_out.n)
 		printf("%s\n", held_out.data);
 	text_free(&held_out);
-	if (job->record.best_step >= 0)
+	if (job->record.best.step >= 0)
 		terminal_print(stdout, "best in %s: %.4g at step %d, kept as %s/checkpoint-%d\n",
-		               job->config.run.metric_for_best_model, job->record.best_metric,
-		               job->record.best_step, job->config.run.output_dir,
-		               job->record.best_step);
+		               job->config.run.metric_for_best_model, job->record.best.value,
+		               job->record.best.step, job->config.run.output_dir,
+		               job->record.best.step);
 	terminal_print(stdout, "%s: step %d of %d; report in %s/report.html\n",
 	               is_stopped(job) ? "stopped and saved" : "done", job->record.step,
 	               job->config.run.max_steps, job->config.run.output_dir);
@@ -97,7 +97,7 @@ static int run_job(const struct train_call *call)
 	TRY(job_open(call->kind, call->how, call->config, call->overrides, call->n, &job));
 	signals_catch();
 	status = open_screen(job.config.run.log_ranks, &job.record.screen);
-	if (status == OK && (job.data.reward.command || job.data.eval_reward.command))
+	if (status == OK && job_data_runs_program(&job.data))
 		status = options_allow_command(&job.config, call->config, call->allow_command);
 	if (status == OK)
 		status = live(&job, call->how);
@@ -132,7 +132,7 @@ static int run(const struct command *self, enum job_kind kind, int argc, char **
 	         "sets what is in the run folder aside, into old-1/, and starts again"},
 	        {"--allow-command", NULL, NULL, &allow_command,
 	         "runs the program that a config names which yours extends "
-	         "(task.verifier.command)"},
+	         "(task.verifier.command, task.environment.command)"},
 	        {"--ranks N", NULL, &ranks, NULL,
 	         "runs as so many processes of this machine, with the same results; mpirun and "
 	         "srun "

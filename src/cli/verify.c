@@ -48,7 +48,7 @@ static void verify_say_end(const struct job_again *a)
 static int verify_live(struct job_again *a, int first, int last, int allow_command)
 {
 	signals_catch();
-	if (a->job.data.reward.command || a->job.data.eval_reward.command)
+	if (job_data_runs_program(&a->job.data))
 		TRY(options_allow_command(&a->job.config, NULL, allow_command));
 	TRY(job_again_start(a, &first, last));
 	verify_say(a, first);
@@ -65,7 +65,8 @@ int command_verify(const struct command *self, int argc, char **argv)
 	        {"--steps A-B", &steps, NULL, NULL,
 	         "does these steps again, from the newest checkpoint before them; not given: all"},
 	        {"--allow-command", NULL, NULL, &allow_command,
-	         "runs the program that the config of the run names (task.verifier.command)"}};
+	         "runs the program that the config of the run names (task.verifier.command, "
+	         "task.environment.command)"}};
 	struct job_again     *a;
 	struct job_again_call call = {.screen = stdout};
 

@@ -106,6 +106,10 @@ int dataset_read_row(const char *place, const char *line, size_t n,
  * again gives the same problem. */
 int dataset_add_row(struct text *t, const struct problem *p);
 
+/* ADDS the members of that line, each behind a comma, but those named in `without`, which NULL
+ * ends. */
+int dataset_add_columns(struct text *t, const struct problem *p, const char *const *without);
+
 /* The member of a row at a path "a.b.c" (or of that whole name), a number standing for an item of a
  * list; NULL when it is not there or null. Borrowed from the row. */
 const json_t *dataset_column(const json_t *row, const char *path);

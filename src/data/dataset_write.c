@@ -131,3 +131,26 @@ int dataset_add_row(struct text *t, const struct problem *p)
 	text_add(t, "}\n", 2);
 	return text_status(t);
 }
+
+int dataset_add_columns(struct text *t, const struct problem *p, const char *const *without)
+{
+	struct text line = {0};
+	json_t     *row = NULL;
+	char       *rest = NULL;
+	int         status = dataset_add_row(&line, p);
+
+	if (status == OK)
+		status = json_parse("row", line.data, line.n, &row);
+	for (int i = 0; status == OK && without[i]; i++)
+		json_object_del(row, without[i]);
+	if (status == OK && json_object_size(row) > 0 && !(rest = json_dumps(row, JSON_COMPACT)))
+		status = error_memory("the columns of a row");
+	if (rest) {
+		text_add(t, ", ", 2);
+		text_add(t, rest + 1, strlen(rest) - 2);
+	}
+	free(rest);
+	json_decref(row);
+	text_free(&line);
+	return status == OK ? text_status(t) : status;
+}

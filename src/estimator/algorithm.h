@@ -112,6 +112,9 @@ struct algorithm {
 	 * verl and OpenRLHF */
 	double delta;
 	double entropy_coef; /* weight of the mean entropy of a token */
+	/* 1: it comes and goes with the entropy (entropy.h) */
+	int    use_adaptive_entropy;
+	double entropy_target, entropy_coef_delta, entropy_coef_min, entropy_coef_max;
 
 	double advantage_eps; /* added to the standard deviation that rewards are divided by */
 	double gamma;         /* discount per token */

@@ -162,6 +162,7 @@ const struct choice choices_resampling[] = {
 	"loss.mismatch=token_truncate|token_mask|sequence_truncate|sequence_mask|" \
 	"sequence_mean_mask"
 #define KL_IN_THE_LOSS "loss.beta!=0 and loss.kl_placement=loss"
+#define ADAPTIVE_ENTROPY "loss.use_adaptive_entropy=true"
 #define KL_IN_THE_REWARD "loss.beta!=0 and loss.kl_placement=reward|token_reward"
 
 /* clang-format off */
@@ -279,6 +280,14 @@ static const struct option loss_options[] = {
 	REAL(entropy_coef, NULL, -1e3, 1e3,
 	     "coefficient of the mean entropy of the trained tokens (of those that top_entropy "
 	     "keeps), which is added as a bonus"),
+	BOOL(use_adaptive_entropy, "false",
+	     "raises that coefficient while the entropy is below loss.entropy_target, lowers it "
+	     "while it is above, and drops the bonus there", .when = "rollout.source="),
+	REAL(entropy_target, "0.2", 0, 1e3, "nats per token", .when = ADAPTIVE_ENTROPY),
+	REAL(entropy_coef_delta, "0.005", 0, 1e3, "the change of a step", .when = ADAPTIVE_ENTROPY),
+	REAL(entropy_coef_min, "0", -1e3, 1e3, "the coefficient's least value",
+	     .when = ADAPTIVE_ENTROPY),
+	REAL(entropy_coef_max, "1", -1e3, 1e3, "its largest", .when = ADAPTIVE_ENTROPY),
 	CHOICE(overlong, NULL, choices_overlong,
 	       "truncated completions: keep them, or mask them from the loss; shape: a soft "
 	       "penalty on long completions"),

@@ -49,6 +49,7 @@ struct rollout {
 	const float                  *entropy; /* [n] as sampled */
 	const struct completion_span *spans;   /* [n_spans] in order, without overlap */
 	int                           n_spans;
+	struct world_outcome          outcome; /* where a program played it */
 
 	/* [n_text] decoded once, for verifiers and samples: what the prompt has begun, then the
 	 * completion without special tokens */

@@ -291,7 +291,8 @@ static int adapter_folder_write_config(const char *path, const struct adapter_op
 	return status;
 }
 
-static int adapter_folder_write_weights(const char *path, const struct weights *w, struct arena *a)
+static int adapter_folder_write_weights(const char *path, const struct weights *w,
+                                        enum safetensors_type type, struct arena *a)
 {
 	struct safetensors_item *items;
 
@@ -304,11 +305,11 @@ static int adapter_folder_write_weights(const char *path, const struct weights *
 		                                  .dims = {(uint64_t)t->rows, (uint64_t)t->columns},
 		                                  .data = w->data + t->offset};
 	}
-	return safetensors_write(path, SAFETENSORS_F32, items, (size_t)w->n_tensors);
+	return safetensors_write(path, type, items, (size_t)w->n_tensors);
 }
 
 static int adapter_folder_write_all(const char *folder, const struct adapter *adapter,
-                                    const char *base, struct arena *a)
+                                    enum safetensors_type type, const char *base, struct arena *a)
 {
 	const char *config, *weights;
 
@@ -317,13 +318,14 @@ static int adapter_folder_write_all(const char *folder, const struct adapter *ad
 	TRY(file_path(a, folder, config_name, &config));
 	TRY(file_path(a, folder, weights_name, &weights));
 	TRY(adapter_folder_write_config(config, &adapter->options, base));
-	return adapter_folder_write_weights(weights, &adapter->weights, a);
+	return adapter_folder_write_weights(weights, &adapter->weights, type, a);
 }
 
-int adapter_folder_write(const char *folder, const struct adapter *adapter, const char *base)
+int adapter_folder_write(const char *folder, const struct adapter *adapter,
+                         enum safetensors_type type, const char *base)
 {
 	struct arena a = {0};
-	int          status = adapter_folder_write_all(folder, adapter, base, &a);
+	int          status = adapter_folder_write_all(folder, adapter, type, base, &a);
 
 	arena_free(&a);
 	return status;

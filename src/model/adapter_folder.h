@@ -32,7 +32,8 @@ int adapter_folder_read(const char *folder, const struct adapter_options *o,
 /* The same into an adapter that is there. */
 int adapter_folder_load(const char *folder, struct adapter *adapter);
 
-/* Makes the folder where it is missing and writes both files, as F32, the weights last. */
-int adapter_folder_write(const char *folder, const struct adapter *adapter, const char *base);
+/* Makes the folder where it is missing and writes both files, the weights last and as `type`. */
+int adapter_folder_write(const char *folder, const struct adapter *adapter,
+                         enum safetensors_type type, const char *base);
 
 #endif

@@ -1,5 +1,8 @@
 #include "model/model_options.h"
 
+#include <limits.h>
+
+#define SYNC "model.sync_ref_model=true"
 #define HOME struct model_options
 #define ROOM "model."
 /* clang-format off */
@@ -10,8 +13,15 @@ static const struct option model_options[] = {
 	     "folder or tokenizer.json; chars:ALPHABET makes one of single characters; empty: "
 	     "the model's own"),
 	TEXT(reference, "", 0, 4000,
-	     "folder of the frozen reference model; empty: the weights that the run starts from",
+	     "folder of the reference model; empty: the weights that the run starts from",
 	     .when = "loss.beta!=0"),
+	BOOL_AS("sync_ref_model", reference_sync.sync, "false",
+	        "the reference follows the policy: every so many steps it becomes a mixture of both",
+	        .when = "loss.beta!=0"),
+	REAL_AS("ref_model_mixup_alpha", reference_sync.alpha, "0.6", 0, 1,
+	        "share of the policy in it", .when = SYNC),
+	INT_AS("ref_model_sync_steps", reference_sync.every, "512", 1, INT_MAX,
+	       "how many steps; 1, with a small share: a moving average", .when = SYNC),
 	TEXT(adapter, "", 0, 4000,
 	     "folder of a LoRA adapter of this model, or a run of one, to continue from; only "
 	     "the adapter learns", .when = "model.path!="),

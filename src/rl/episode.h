@@ -12,6 +12,10 @@
  * observation does not fit (cut off: STOP_LENGTH or STOP_CONTEXT), and when no observation can be
  * put in: another stop text came up, or a token went on behind the newline.
  *
+ * With a program of the user's as the world (world/environment_program.h) an action ends with its
+ * action_end or an end token, and the episode's outcome is what the program said last; behind an
+ * end token the observation starts with action_end.
+ *
  * All turns are one decode_run, with the environment as its listener: a completion stays in its
  * slot and keeps its keys and values, so that a turn reads only its observation, and an episode is
  * exactly what one long decoding of its text would give. Nobody waits at the end of a turn: other
@@ -23,12 +27,14 @@
 
 #include "estimator/record.h"
 #include "model/decode.h"
+#include "world/environment_program.h"
 
 struct episodes { /* to be played together */
 	int                          n;
-	const struct problem *const *problems; /* each with an environment */
+	const struct problem *const *problems; /* each with an environment, or all with `world` */
 	const struct decode_request *requests; /* prompt, room and key of each completion */
 	struct rollout *const       *rollouts; /* what becomes of them */
+	struct environment_program  *world;    /* plays them all; NULL: the problems' own */
 };
 
 /* Fills ids, n, trained, logp, entropy, spans and stop (never STOP_CONTEXT) of every rollout, in

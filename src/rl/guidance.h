@@ -64,6 +64,7 @@ struct guidance_stats {      /* sums over the groups of a step */
 	double kept;         /* groups that became another one */
 	/* guided ones; all of them, kept or not; tokens that the model wrote */
 	double completions, right, tokens;
+	double seen; /* their tokens with those of their prompts */
 };
 
 /* Whether the completions failed. A group with one of which it is unknown did not. */

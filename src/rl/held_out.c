@@ -82,32 +82,7 @@ static int source_name(const struct problem_set *set, int i, struct arena *a, co
 	return has_source(set, i, *out) ? arena_print(a, out, "%s-%d", *out, i + 1) : OK;
 }
 
-/* ---- the best checkpoint ---- */
-
-static int unknown_metric(const struct job_config *c, const char *names)
-{
-	return error_set(ERR_INPUT,
-	                 "%s: run.metric_for_best_model: no evaluation of this run measures "
-	                 "\"%s\"; there are: %.1500s",
-	                 config_where(&c->base, "run.metric_for_best_model"),
-	                 c->run.metric_for_best_model, names);
-}
-
-/* Rows of the table that stand in the line of an evaluation under this config, families as the
- * table writes them. */
-static int name_metrics(const struct job_config *c, struct text *out)
-{
-	for (int i = 0; i < step_metrics.n; i++) {
-		const struct metric_row *row = &step_metrics.rows[i];
-		int                      holds;
-		if (!(row->lines & LINE_EVAL))
-			continue;
-		TRY(config_when_holds(&c->base, row->when, &holds));
-		if (holds)
-			text_print(out, "%s%s", out->n ? ", " : "", row->name);
-	}
-	return text_status(out);
-}
+/* ---- what an evaluation measures ---- */
 
 struct held_out_member { /* of a family: what stands for the part in angle brackets */
 	const char *text;
@@ -164,56 +139,23 @@ static int is_measured(const struct job_data *data, const struct metric_row *row
 	return OK;
 }
 
-static int held_out_measures(const struct job_data *data, struct arena *a, int *is)
+int held_out_measures(const struct job_data *data, const char *name, int *is)
 {
-	const char              *name = data->config->run.metric_for_best_model;
 	const struct metric_row *row = metric_table_find(&step_metrics, name);
 	struct held_out_member   m;
+	struct arena             a = {0};
+	int                      status;
 
 	*is = 0;
+	if (data->eval.n == 0 || data->config->run.eval_steps == 0)
+		return OK;
 	if (!row || !(row->lines & LINE_EVAL))
 		return OK;
 	m.text = metric_table_member(row, name, &m.n);
-	if (m.text)
-		return is_measured(data, row, m, a, is);
-	return config_when_holds(&data->config->base, row->when, is);
-}
-
-int held_out_check(const struct job_data *data)
-{
-	const struct run_options *r = &data->config->run;
-	struct arena              a = {0};
-	struct text               names = {0};
-	int                       is = 1, status = OK;
-
-	if (*r->metric_for_best_model && data->eval.n > 0 && r->eval_steps > 0)
-		status = held_out_measures(data, &a, &is);
-	if (status == OK && !is)
-		status = name_metrics(data->config, &names);
-	if (status == OK && !is)
-		status = unknown_metric(data->config, names.data ? names.data : "");
+	status = m.text ? is_measured(data, row, m, &a, is)
+	                : config_when_holds(&data->config->base, row->when, is);
 	arena_free(&a);
-	text_free(&names);
 	return status;
-}
-
-/* Whether this step is the best so far: job_save_due then saves it. The first of equals stays;
- * step 0 is the model that is there already. An evaluation without the number, such as the
- * standard error of a single problem, is not the best. */
-static void keep_best(const struct job_config *c, const struct metrics *m, struct job_record *r)
-{
-	const char *name = c->run.metric_for_best_model;
-	double      value = metrics_get(m, name);
-
-	if (!*name)
-		return;
-	if (r->step == 0 || !isfinite(value))
-		return;
-	if (r->best_step < 0 ||
-	    (c->run.greater_is_better ? value > r->best_metric : value < r->best_metric)) {
-		r->best_step = r->step;
-		r->best_metric = value;
-	}
 }
 
 /* A single problem has no error. */
@@ -260,9 +202,10 @@ static int held_out_log(const struct job_data *data, const struct groups *groups
 	struct metrics           m = {.table = &step_metrics};
 	struct step_stats        s = {.step = r->step,
 	                              .num_tokens = (double)r->n_tokens,
+	                              .num_seen = (double)r->n_seen,
 	                              .eval = results->items[0],
 	                              .eval_errors = !isnan(results->items[0].pass_1.error),
-	                              .eval_command = data->eval_reward.command != NULL};
+	                              .eval_command = data->eval_reward.command || data->world};
 
 	TRY(metric_table_fill(&step_metrics, LINE_EVAL, &c->base, &s, &m));
 	add_several(&s.eval, c->run.eval_k, &m);
@@ -271,7 +214,7 @@ static int held_out_log(const struct job_data *data, const struct groups *groups
 		if (data->eval.n_sources == 1 ||
 		    !has_source(&data->eval, data->eval.n_sources, results->items[i].category))
 			add_pass(&m, results->items[i].category, results->items[i].pass_1);
-	keep_best(c, &m, r);
+	best_see_evaluation(c, &m, r->step, &r->best);
 	return job_record_write(r, &m);
 }
 

@@ -6,9 +6,8 @@
 #include "rl/job_record.h"
 #include "rl/job_sampler.h"
 
-/* ERR_INPUT when run.metric_for_best_model is a number that no evaluation of the run will
- * measure. */
-int held_out_check(const struct job_data *data);
+/* Whether the evaluations of this run will measure the number of this name. */
+int held_out_measures(const struct job_data *data, const char *name, int *is);
 
 /* When run.eval_steps says so of the step at hand, and always at the last one: resets the arena,
  * evaluates, logs eval/..., remembers the first, the newest and the best evaluation, and writes

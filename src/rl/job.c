@@ -8,11 +8,38 @@
 #include "math/machine.h"
 #include "model/generation.h"
 #include "rl/bill.h"
-#include "rl/held_out.h"
 #include "rl/job_order.h"
 #include "run/watchdog.h"
 
+#include <limits.h>
+#include <math.h>
+#include <stdio.h>
+
 /* ---- opening and closing ---- */
+
+/* The steps of run.num_train_epochs passes: over recorded groups, or over the problems that are
+ * left once those that are too long are out; with dynamic sampling a step counts as the problems
+ * that it trains on. The schedule of the rates knows the steps from here on. */
+static int job_steps(struct job *job)
+{
+	struct job_config *c = &job->config;
+	int problems = job->sampler.replay.n ? job->sampler.replay.n : job->data.train.prompts.n,
+	    a_step = job->kind == JOB_SFT ? c->sft.batch_size : c->rollout.prompts_per_step;
+	/* 0.1 x 30 is 3, whatever the doubles say */
+	double steps = ceil(c->run.num_train_epochs * problems / a_step * (1 - 1e-12));
+	char   text[16];
+
+	if (steps == 0 || (config_is_set(&c->base, "run.max_steps") && steps >= c->run.max_steps))
+		return OK;
+	if (steps > INT_MAX)
+		return error_set(ERR_INPUT,
+		                 "%s: run.num_train_epochs of %d problems are %g steps, "
+		                 "more than there can be; set fewer",
+		                 config_where(&c->base, "run.num_train_epochs"), problems, steps);
+	snprintf(text, sizeof text, "%.0f", steps);
+	TRY(config_set(&c->base, "run.num_train_epochs", "run.max_steps", text));
+	return job_learner_schedules(&job->learner);
+}
 
 /* Each part takes those that it needs; so there is no other order. */
 static int job_open_parts(struct job *job)
@@ -25,8 +52,9 @@ static int job_open_parts(struct job *job)
 	reader = job_learner_reader(&job->learner);
 	reader.progress = &job->record.progress;
 	TRY(job_data_render(job->kind, &reader, &job->data));
-	TRY(held_out_check(&job->data));
+	TRY(best_check(job->kind, &job->data));
 	TRY(job_sampler_open(job->kind, c, &job->data, &job->learner, &job->sampler));
+	TRY(job_steps(job));
 	TRY(job_learner_replay(&job->sampler.replay, &job->learner));
 	bill_plan(job->kind, &job->sampler, &job->learner);
 	return bill_check_memory(job->kind, &job->learner, &job->sampler);

@@ -7,6 +7,7 @@
 #include "model/adapter_folder.h"
 #include "model/folder.h"
 #include "rl/job_order.h"
+#include "rl/reference.h"
 #include "run/provenance.h"
 #include "run/watchdog.h"
 
@@ -55,6 +56,7 @@ static int add_state(const struct job_learner *l, const struct job_sampler *s,
 	      json_object_set_new(state, "optimizer_step",
 	                          json_integer((json_int_t)l->policy.optimizer.step)) |
 	      json_object_set_new(state, "num_tokens", json_integer(r->n_tokens)) |
+	      json_object_set_new(state, "num_input_tokens_seen", json_integer(r->n_seen)) |
 	      json_object_set_new(state, "skipped_in_a_row", json_integer(r->skipped_in_a_row)) |
 	      json_object_set_new(state, "metrics_bytes", json_integer((json_int_t)r->log.bytes)) |
 	      json_object_set_new(state, "first_eval", first_eval_save(r)) |
@@ -88,10 +90,11 @@ static int add_program(const struct matmul *mm, json_t *state)
 	               : error_memory("trainer_state.json");
 }
 
-/* The critic's counts and the KL coefficient, which a controller may have moved. */
+/* The critic's counts and the coefficients that controllers may have moved. */
 static int add_learner(const struct job_learner *l, json_t *state)
 {
-	int bad = json_object_set_new(state, "beta", json_real(l->learn.algorithm.beta));
+	int bad = json_object_set_new(state, "beta", json_real(l->learn.algorithm.beta)) |
+	          json_object_set_new(state, "entropy_coef", json_real(l->learn.entropy_coef));
 
 	if (l->learn.critic)
 		bad |= json_object_set_new(
@@ -99,20 +102,6 @@ static int add_learner(const struct job_learner *l, json_t *state)
 		        json_pack("{s:I,s:I}", "head_step", (json_int_t)l->critic.optimizer.step,
 		                  "network_step", (json_int_t)l->critic.own.optimizer.step));
 	return bad ? error_memory("trainer_state.json") : OK;
-}
-
-/* Under the names that transformers gives them. */
-static int add_best(const char *metric, const struct job_record *r, json_t *state)
-{
-	if (r->best_step < 0)
-		return OK;
-	return json_object_set_new(state, "metric_for_best_model", json_string(metric)) |
-	                       json_object_set_new(state, "best_metric",
-	                                           json_real(r->best_metric)) |
-	                       json_object_set_new(state, "best_global_step",
-	                                           json_integer(r->best_step))
-	               ? error_memory("trainer_state.json")
-	               : OK;
 }
 
 int job_state_text(const struct job_learner *l, const struct job_sampler *s,
@@ -128,7 +117,7 @@ int job_state_text(const struct job_learner *l, const struct job_sampler *s,
 	if (status == OK)
 		status = add_learner(l, state);
 	if (status == OK)
-		status = add_best(l->config->run.metric_for_best_model, r, state);
+		status = best_save(l->config->run.metric_for_best_model, &r->best, state);
 	*out = status == OK ? json_dumps(state, JSON_INDENT(1) | JSON_REAL_PRECISION(17)) : NULL;
 	if (status == OK && !*out)
 		status = error_memory("trainer_state.json");
@@ -149,11 +138,20 @@ static int write_state(const struct job_learner *l, const struct job_sampler *s,
 	return status;
 }
 
-/* The moments of what learns; folder NULL: of a rank that only gives what it has of them. */
+/* Whether the reference is no longer what the run reads at its start. */
+static int follows(const struct job_learner *l)
+{
+	return l->reference && l->config->model.reference_sync.sync;
+}
+
+/* The moments of what learns, unless run.save_only_model leaves them out; folder NULL: of a rank
+ * that only gives what it has of them. */
 static int write_moments(const struct job_learner *l, const char *folder, struct arena *a)
 {
 	char *optimizer = NULL, *critic = NULL;
 
+	if (l->config->run.save_only_model)
+		return OK;
 	if (folder) {
 		TRY(file_path(a, folder, "optimizer.safetensors", &optimizer));
 		TRY(file_path(a, folder, "critic.safetensors", &critic));
@@ -162,12 +160,22 @@ static int write_moments(const struct job_learner *l, const char *folder, struct
 	return l->learn.critic ? critic_save(&l->critic, critic) : OK;
 }
 
-/* Weights, tokenizer, moments. */
+/* Weights, tokenizer, a reference that follows, moments. */
 static int write_learner(const struct job_learner *l, const char *folder, struct arena *a)
 {
-	TRY(l->model->adapter ? adapter_folder_write(folder, l->model->adapter, l->model_folder)
-	                      : folder_write(folder, &l->model->weights, SAFETENSORS_F32, NULL));
+	const struct run_options   *o = &l->config->run;
+	const enum safetensors_type type = o->save_only_model && o->save_dtype == RUN_BF16
+	                                           ? SAFETENSORS_BF16
+	                                           : SAFETENSORS_F32;
+	char                       *reference;
+
+	TRY(file_path(a, folder, "reference.safetensors", &reference));
+	TRY(l->model->adapter
+	            ? adapter_folder_write(folder, l->model->adapter, type, l->model_folder)
+	            : folder_write(folder, &l->model->weights, type, NULL));
 	TRY(tokenizer_save(l->tokenizer, folder));
+	if (follows(l) && !o->save_only_model)
+		TRY(reference_save(l->reference, reference));
 	return write_moments(l, folder, a);
 }
 
@@ -184,7 +192,7 @@ static int write_checkpoint(const struct job_learner *l, const struct job_sample
 struct checkpoint_limit job_checkpoint_limit(const struct run_options *o,
                                              const struct job_record  *r)
 {
-	return (struct checkpoint_limit){o->save_total_limit, r->best_step};
+	return (struct checkpoint_limit){o->save_total_limit, r->best.step};
 }
 
 int job_checkpoint_bytes(const struct job_learner *l, const struct job_sampler *s,
@@ -240,7 +248,7 @@ int job_save_due(struct job *job)
 	int every = job->config.run.save_steps;
 
 	return (every > 0 && job->record.step % every == 0) ||
-	                       job->record.step == job->record.best_step
+	                       job->record.step == job->record.best.step
 	               ? job_save(job)
 	               : OK;
 }
@@ -295,6 +303,21 @@ static int check_config(const struct job_learner *l, FILE *screen, const char *p
 	return status;
 }
 
+static int load_entropy_coef(const char *place, const json_t *state, struct learn_options *o)
+{
+	const struct algorithm *a = &o->algorithm;
+	double                  coef = o->entropy_coef;
+
+	if (!a->use_adaptive_entropy)
+		return OK;
+	TRY(json_get_real(place, state, "entropy_coef", JSON_REQUIRED, &coef));
+	if (!(fabs(coef) <= 1e3))
+		return error_set(ERR_INPUT, "%s: \"entropy_coef\" is %g, beyond +-1000", place,
+		                 coef);
+	o->entropy_coef = coef;
+	return OK;
+}
+
 static int load_learner(const char *place, const json_t *state, struct job_learner *l)
 {
 	const json_t *beta = json_object_get(state, "beta"),
@@ -311,6 +334,7 @@ static int load_learner(const char *place, const json_t *state, struct job_learn
 			                 place, json_number_value(beta));
 		l->learn.algorithm.beta = json_number_value(beta);
 	}
+	TRY(load_entropy_coef(place, state, &l->learn));
 	if (!l->learn.critic)
 		return OK;
 	TRY(json_get_int(place, critic, "head_step", JSON_REQUIRED, json_range(0, count_max),
@@ -319,25 +343,6 @@ static int load_learner(const char *place, const json_t *state, struct job_learn
 	                 &network));
 	l->critic.optimizer.step = (uint64_t)head;
 	l->critic.own.optimizer.step = (uint64_t)network;
-	return OK;
-}
-
-/* What was best in another metric is no measure of this one. */
-static int load_best(const char *wanted, const char *place, const json_t *state,
-                     struct job_record *r)
-{
-	const char *metric = NULL;
-	int64_t     step = -1;
-	double      value = NAN;
-
-	TRY(json_get_text(place, state, "metric_for_best_model", JSON_OPTIONAL, &metric));
-	if (!metric || strcmp(metric, wanted) != 0)
-		return OK;
-	TRY(json_get_int(place, state, "best_global_step", JSON_REQUIRED, json_range(0, INT32_MAX),
-	                 &step));
-	TRY(json_get_real(place, state, "best_metric", JSON_REQUIRED, &value));
-	r->best_step = (int)step;
-	r->best_metric = value;
 	return OK;
 }
 
@@ -375,6 +380,8 @@ int job_state_load(struct job_learner *l, struct job_sampler *s, struct job_reco
 	                 &optimizer_step));
 	TRY(json_get_int(place, state, "num_tokens", JSON_REQUIRED, json_range(0, count_max),
 	                 &r->n_tokens));
+	TRY(json_get_int(place, state, "num_input_tokens_seen", JSON_OPTIONAL,
+	                 json_range(0, count_max), &r->n_seen));
 	TRY(json_get_int(place, state, "metrics_bytes", JSON_REQUIRED, json_range(0, count_max),
 	                 &bytes));
 	TRY(json_get_int(place, state, "skipped_in_a_row", JSON_OPTIONAL,
@@ -384,7 +391,7 @@ int job_state_load(struct job_learner *l, struct job_sampler *s, struct job_reco
 	TRY(job_state_check(l, r, place, state));
 	TRY(curriculum_load(s->curriculum, place, json_object_get(state, "curriculum")));
 	TRY(load_learner(place, state, l));
-	TRY(load_best(o->metric_for_best_model, place, state, r));
+	TRY(best_load(o->metric_for_best_model, place, state, &r->best));
 	first_eval_load(json_object_get(state, "first_eval"), r);
 	r->step = r->saved_step = (int)step;
 	r->skipped_in_a_row = (int)skipped;
@@ -405,13 +412,31 @@ static int load_weights(const char *folder, struct model *m)
 /* What write_learner wrote; the tokenizer is the run's. */
 static int load_learned(const char *folder, struct arena *a, struct job_learner *l)
 {
-	char *optimizer, *critic;
+	char *optimizer, *critic, *reference;
 
 	TRY(file_path(a, folder, "optimizer.safetensors", &optimizer));
 	TRY(file_path(a, folder, "critic.safetensors", &critic));
+	TRY(file_path(a, folder, "reference.safetensors", &reference));
 	TRY(load_weights(folder, l->model));
 	TRY(optimizer_load(&l->policy.optimizer, model_learned(l->model), optimizer));
+	if (follows(l))
+		TRY(reference_load(l->reference, reference));
 	return l->learn.critic ? critic_load(&l->critic, critic) : OK;
+}
+
+/* A checkpoint of run.save_only_model is whole, but no run goes on from it. */
+static int check_moments(const char *folder, struct arena *a)
+{
+	char *optimizer;
+
+	TRY(file_path(a, folder, "optimizer.safetensors", &optimizer));
+	return file_exists(optimizer)
+	               ? OK
+	               : error_set(ERR_INPUT,
+	                           "%s holds the model alone (run.save_only_model), and no run "
+	                           "goes on from it; start another run with it as model.path, or "
+	                           "this one anew with --from-scratch",
+	                           folder);
 }
 
 static int load_checkpoint(struct job_learner *l, struct job_sampler *s, struct job_record *r,
@@ -421,6 +446,7 @@ static int load_checkpoint(struct job_learner *l, struct job_sampler *s, struct 
 	json_t *state;
 	int     status;
 
+	TRY(check_moments(folder, &r->arena));
 	TRY(file_path(&r->arena, folder, "trainer_state.json", &path));
 	TRY(json_read(path, JOB_STATE_MAX, &state));
 	status = job_state_load(l, s, r, path, state);

@@ -17,6 +17,7 @@ void job_data_close(struct job_data *d)
 {
 	verifier_close(&d->reward);
 	verifier_close(&d->eval_reward);
+	environment_program_close(d->world);
 	problems_free(&d->train);
 	problems_free(&d->eval);
 	arena_free(&d->arena);
@@ -49,6 +50,12 @@ static int job_data_check_rewards(const struct job_config *c)
 		                 "%s: task.token_rewards would ask the command about every "
 		                 "beginning of every completion; leave one of them out",
 		                 config_where(&c->base, "task.token_rewards"));
+	if (t->token_rewards && *t->environment.command.line)
+		return error_set(ERR_INPUT,
+		                 "%s: task.token_rewards asks what the beginnings of a completion "
+		                 "are worth, which task.environment.command does not say; leave "
+		                 "one of them out",
+		                 config_where(&c->base, "task.token_rewards"));
 	if (t->rewards.n > REWARD_PARTS)
 		return error_set(ERR_INPUT, "%s: task.rewards: %d verifiers, at most %d",
 		                 config_where(&c->base, "task.rewards"), t->rewards.n,
@@ -77,6 +84,28 @@ static int job_data_open_verifiers(const struct verifier_options *o, struct job_
 	return OK;
 }
 
+int job_data_runs_program(const struct job_data *d)
+{
+	return d->reward.command || d->eval_reward.command || d->world;
+}
+
+/* The program that plays; it speaks where a verifier's does. */
+static int job_data_open_world(const struct program_options *verifier, struct job_data *d)
+{
+	struct environment_program_options o = d->config->task.environment;
+
+	if (!*o.command.line)
+		return OK;
+	o.command.workers = 1; /* it is asked by one thread */
+	o.command.log = verifier->log;
+	o.command.say = verifier->say;
+	o.command.say_context = verifier->say_context;
+	return environment_program_open(&o, &d->world) == OK
+	               ? OK
+	               : error_context("%s: task.environment.command",
+	                               config_where(&d->config->base, "task.environment.command"));
+}
+
 /* Opens the verifiers, and leaves out or refuses problems that they cannot judge. */
 static int job_data_judge(struct progress *progress, struct job_data *d)
 {
@@ -88,6 +117,8 @@ static int job_data_judge(struct progress *progress, struct job_data *d)
 	/* the folder is there before the first completion */
 	TRY(file_path(&d->arena, c->run.output_dir, "verifier.log", &o.command.log));
 	TRY(job_data_check_rewards(c));
+	TRY(job_data_open_world(&o.command, d));
+	o.world = d->world ? environment_program_command(d->world) : NULL;
 	TRY(job_data_open_verifiers(&o, d));
 	TRY(problems_add_verifiers(&d->train, &d->reward));
 	TRY(problems_add_verifiers(&d->train, &d->eval_reward));

@@ -15,6 +15,7 @@
 #include "rl/problems.h"
 #include "run/progress.h"
 #include "verify/verifier.h"
+#include "world/environment_program.h"
 
 enum job_kind { JOB_TRAIN, JOB_SFT };
 
@@ -25,12 +26,13 @@ struct worked {                       /* a completion to learn from, with its en
 };
 
 struct job_data {
-	const struct job_config *config;      /* borrowed */
-	struct problem_set       train, eval; /* eval.n == 0: no evaluation */
-	struct reward_spec       reward, eval_reward;
-	struct worked           *worked; /* [train.n] by problem; of sft */
-	struct findings          findings;
-	struct arena             arena;
+	const struct job_config    *config;      /* borrowed */
+	struct problem_set          train, eval; /* eval.n == 0: no evaluation */
+	struct reward_spec          reward, eval_reward;
+	struct worked              *worked; /* [train.n] by problem; of sft */
+	struct environment_program *world;  /* of task.environment; or NULL */
+	struct findings             findings;
+	struct arena                arena;
 };
 
 int job_data_read(const struct job_config *c, struct job_data *out);
@@ -42,6 +44,9 @@ struct job_reader { /* who reads the prompts; borrowed */
 };
 int  job_data_render(enum job_kind kind, const struct job_reader *reader, struct job_data *d);
 void job_data_close(struct job_data *d);
+
+/* Whether a program of the user's would be run: see options_allow_command (cli/command.h). */
+int job_data_runs_program(const struct job_data *d);
 
 /* How this job's prompts are made. */
 struct prompts_options job_data_prompts(const struct job_data *d, const struct job_reader *reader);

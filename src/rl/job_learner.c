@@ -29,6 +29,16 @@ int job_learner_schedule(const struct job_config *c, double learning_rate, struc
 	return schedule_new(&o, out);
 }
 
+int job_learner_schedules(struct job_learner *l)
+{
+	const struct job_config *c = l->config;
+
+	TRY(job_learner_schedule(c, c->optim.schedule.learning_rate, &l->schedule));
+	return l->learn.critic ? job_learner_schedule(c, c->critic.learning_rate,
+	                                              &l->critic.options.schedule)
+	                       : OK;
+}
+
 /* ---- what edits advantages ---- */
 
 /* Which tokens hold a newline, alone or among other characters. */
@@ -102,6 +112,7 @@ int job_learner_open(enum job_kind kind, struct job_config *c, const struct job_
 		        "all the same, so there is nothing to compare",
 		        config_where(&c->base, "rollout.temperature"));
 	TRY(job_learner_algorithm(kind, c, &o->algorithm));
+	o->entropy_coef = o->algorithm.entropy_coef;
 	TRY(job_model_open(data, kind == JOB_TRAIN && algorithm_needs_reference(&o->algorithm),
 	                   out));
 	TRY(job_learner_schedule(c, c->optim.schedule.learning_rate, &out->schedule));

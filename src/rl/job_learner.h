@@ -36,6 +36,9 @@ void job_learner_close(struct job_learner *l);
 /* For job_data_render. */
 struct job_reader job_learner_reader(const struct job_learner *l);
 
+/* The schedules again, of the policy and the critic, where run.max_steps is another now. */
+int job_learner_schedules(struct job_learner *l);
+
 /* A schedule of the config with another peak: the critic has a rate of its own. */
 int job_learner_schedule(const struct job_config *c, double learning_rate, struct schedule *out);
 

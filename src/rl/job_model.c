@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "model/adapter_folder.h"
 #include "model/folder.h"
+#include "rl/reference.h"
 #include "run/checkpoint.h"
 #include "text/tokenizer.h"
 
@@ -152,7 +153,7 @@ static int copy_reference(struct job_learner *l, const char *folder)
 	return status;
 }
 
-/* The frozen reference: a folder of its own, or what the run starts from (also after a resume):
+/* The reference: a folder of its own, or what the run starts from (also after a resume):
  * `adapter` is the folder of the adapter that it goes on with, or NULL. Where an adapter learns,
  * only another model costs a second copy. */
 static int open_reference(struct job_learner *l, const char *adapter)
@@ -257,5 +258,9 @@ int job_model_open(const struct job_data *data, int reference, struct job_learne
 	TRY(job_model_open_tokenizer(data, l));
 	TRY(open_weights(l));
 	TRY(open_adapter(l, &adapter));
-	return reference ? open_reference(l, adapter) : OK;
+	if (reference)
+		TRY(open_reference(l, adapter));
+	return reference_check(&c->model.reference_sync, l->model, l->reference) == OK
+	               ? OK
+	               : error_context("%s", config_where(&c->base, "model.sync_ref_model"));
 }

@@ -11,7 +11,7 @@ void job_record_open(struct job_record *out)
 	*out = (struct job_record){.first_eval = {NAN, NAN},
 	                           .last_eval = {NAN, NAN},
 	                           .saved_step = -1,
-	                           .best_step = -1};
+	                           .best.step = -1};
 }
 
 void job_record_close(struct job_record *r)

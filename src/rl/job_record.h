@@ -3,6 +3,7 @@
 #ifndef RL_JOB_RECORD_H
 #define RL_JOB_RECORD_H
 
+#include "rl/best.h"
 #include "rl/eval.h"
 #include "run/events.h"
 #include "run/metrics.h"
@@ -15,13 +16,12 @@ enum job_input { INPUT_PROBLEMS, INPUT_BASE, INPUT_REFERENCE, INPUT_ROLLOUTS, JO
 struct job_record {
 	int     step;     /* finished steps */
 	int64_t n_tokens; /* generated (train) or trained on (sft) so far */
+	int64_t n_seen;   /* tokens of prompts and completions so far */
 	/* a signal came before the evaluation of this step was done: a resume begins with it */
 	int eval_missed;
 	/* saved_step: of the newest checkpoint, -1 before the first */
-	int skipped_in_a_row, saved_step;
-	/* whose evaluation was best in run.metric_for_best_model; -1: none yet */
-	int    best_step;
-	double best_metric; /* its value */
+	int         skipped_in_a_row, saved_step;
+	struct best best; /* by run.metric_for_best_model */
 	/* pass@1 of the first and the newest evaluation; mean NaN: none yet */
 	struct eval_mean first_eval, last_eval;
 	int              first_eval_step, last_eval_step;

@@ -68,6 +68,7 @@ static int job_sampler_rollouts(enum job_kind kind, const struct job_data *data,
 	        .n_positions = shape->n_positions,
 	        .seed = (uint64_t)c->run.seed,
 	        .purpose = RNG_SAMPLE,
+	        .world = data->world,
 	};
 	if (kind == JOB_TRAIN && r->speculate) {
 		TRY(earlier_new(data->train.prompts.n, &s->earlier));

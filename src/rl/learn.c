@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/rng.h"
 #include "estimator/covariance.h"
+#include "estimator/entropy.h"
 #include "estimator/kl.h"
 #include "estimator/resample.h"
 
@@ -19,6 +20,7 @@ struct learn {
 	int                      *group_row; /* [n_groups+1] group i owns rows group_row[i] .. */
 	struct arena             *a;
 	struct learn_report      *report;
+	double                    entropy; /* mean, of the trained tokens as sampled */
 };
 
 /* ---- before the updates ---- */
@@ -174,7 +176,8 @@ static int learn_resample(struct learn *l)
 	return OK;
 }
 
-/* sum |A| and the number of trained tokens, which is what every update divides by. */
+/* sum |A| and the number of trained tokens, which is what every update divides by; the entropy that
+ * decides about a bonus for it. */
 static void learn_measure(struct learn *l)
 {
 	const struct batch *b = &l->batch;
@@ -186,6 +189,10 @@ static void learn_measure(struct learn *l)
 	}
 	l->batch.batch_tokens = (int64_t)l->report->tokens;
 	l->batch.is_current = !l->o->stale;
+	l->entropy = entropy_mean(b);
+	l->o->algorithm.entropy_coef =
+	        entropy_bonus(&l->o->algorithm, l->o->entropy_coef, l->entropy);
+	l->report->entropy_coef = l->o->algorithm.entropy_coef;
 }
 
 /* ---- updates ---- */
@@ -291,6 +298,7 @@ static void learn_end(struct learn *l)
 {
 	struct learn_report *r = l->report;
 
+	l->o->entropy_coef = entropy_adapt(&l->o->algorithm, l->o->entropy_coef, l->entropy);
 	if (l->o->critic) {
 		r->critic = l->o->critic->stats;
 		r->update.skipped = (int)fmax(r->update.skipped, r->critic.skipped);

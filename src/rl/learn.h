@@ -44,7 +44,9 @@ struct learn_watch {
 struct learn_options {
 	/* its beta as the controller left it: part of a checkpoint */
 	struct algorithm algorithm;
-	struct critic   *critic; /* borrowed; NULL: none */
+	/* of the adaptive controller, whose bonus algorithm.entropy_coef is: in a checkpoint */
+	double         entropy_coef;
+	struct critic *critic; /* borrowed; NULL: none */
 	/* of the verifiers of the reward, in their order; borrowed */
 	const double *component_weights;
 	/* how advantages are spread over segments; all 0: as they are */
@@ -67,8 +69,8 @@ struct learn_report {
 	struct token_weight_stats weight; /* all 0 when every weight is 1 */
 	/* sum of |A| over trained tokens; trained tokens of the batch */
 	double              advantage_abs, tokens;
-	struct critic_stats critic; /* all 0 without one */
-	double              beta;   /* in this step */
+	struct critic_stats critic;             /* all 0 without one */
+	double              beta, entropy_coef; /* in this step */
 	double              seconds_reference, seconds_values;
 };
 

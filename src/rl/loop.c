@@ -62,6 +62,25 @@ static int loop_end(struct job *job)
 	return OK;
 }
 
+int loop_is_over(const struct job *job)
+{
+	return job->record.step >= job->config.run.max_steps ||
+	       best_is_over(&job->config.run, &job->record.best);
+}
+
+/* Says so where the run ends before its last step. */
+static void loop_tell_patience(struct job *job)
+{
+	const struct run_options *o = &job->config.run;
+	struct job_record        *r = &job->record;
+
+	if (r->step < o->max_steps && best_is_over(o, &r->best))
+		progress_say(&r->progress,
+		             "%s was no better than at step %d in %d comparisons: the run ends "
+		             "(run.patience)\n",
+		             o->metric_for_best_model, r->best.step, r->best.waited);
+}
+
 int loop_run(struct job *job, int (*step)(struct job *job))
 {
 	int status = OK;
@@ -69,7 +88,7 @@ int loop_run(struct job *job, int (*step)(struct job *job))
 	signals_step(job->record.step);
 	if ((job->record.step == 0 && job->record.saved_step < 0) || job->record.eval_missed)
 		status = loop_eval(job);
-	while (status == OK && job->record.step < job->config.run.max_steps && !signals_stop()) {
+	while (status == OK && !loop_is_over(job) && !signals_stop()) {
 		status = loop_step(job, step);
 		if (status == OK)
 			status = loop_check(job);
@@ -80,5 +99,7 @@ int loop_run(struct job *job, int (*step)(struct job *job))
 		if (status == OK)
 			job_report_due(job);
 	}
+	if (status == OK)
+		loop_tell_patience(job);
 	return status == OK || status == STOPPED ? loop_end(job) : status;
 }

@@ -1,5 +1,5 @@
 /* loop.h - the life of a job, whatever a step of it is: evaluate, step, save, until all steps are
- * done or a signal asks for an end.
+ * done, the run gets no better (best.h) or a signal asks for an end.
  *
  * A step that is stopped before its first update is as if it had never begun: the weights are as
  * they were, the curriculum is put back, nothing was logged; since all chance is keyed, the step
@@ -16,5 +16,8 @@
 /* `step` does one step and counts it, or returns STOPPED without having changed anything but the
  * curriculum. */
 int loop_run(struct job *job, int (*step)(struct job *job));
+
+/* Whether no step is left: all are done, or run.patience is used up (best.h). */
+int loop_is_over(const struct job *job);
 
 #endif

@@ -64,6 +64,20 @@ struct reward_completions { /* of several groups, as one list */
 	struct span           *prompt_end; /* [n] how the model saw its prompt end */
 };
 
+/* What stands behind an action without an answer is no completion of the problem: no verifier is
+ * asked. */
+static int reward_of_failed(const struct reward_spec *reward, struct rollout *r, double *components)
+{
+	for (int i = 0; i < reward->n; i++)
+		components[i] = NAN;
+	r->components = components;
+	r->n_components = reward->n;
+	r->reward = reward->options.on_error == COMMAND_ZERO ? 0 : NAN;
+	r->failed = 1;
+	r->right = MARK_UNKNOWN;
+	return OK;
+}
+
 /* One completion; writes the unweighted parts to components [reward->n]. */
 static int reward_score_one(const struct reward_spec *reward, const struct reward_spec *judge,
                             const struct reward_completions *all, int at, double *components)
@@ -74,10 +88,13 @@ static int reward_score_one(const struct reward_spec *reward, const struct rewar
 	                             .n = r->n_text,
 	                             .finished = !r->truncated,
 	                             .n_tokens = r->n,
-	                             .prompt_end = all->prompt_end[at]};
+	                             .prompt_end = all->prompt_end[at],
+	                             .outcome = &r->outcome};
 	struct score            right;
 	struct verdict          v;
 
+	if (r->outcome.failed)
+		return reward_of_failed(reward, r, components);
 	TRY(verifier_score(reward, p, &c, &v));
 	r->reward = v.reward;
 	for (int i = 0; i < reward->n; i++)
@@ -187,11 +204,18 @@ static void reward_count_failed(const struct group *g, int *failed, int *n)
 	*n += g->n;
 }
 
+struct program *reward_program(const struct reward_spec *reward, const struct reward_spec *judge)
+{
+	return reward->command  ? reward->command
+	       : judge->command ? judge->command
+	                        : reward->options.world;
+}
+
 /* Which rank's command failed knows why. */
 int reward_check(const struct reward_spec *reward, const struct reward_spec *judge,
                  const struct group *groups, int n_groups)
 {
-	struct program *c = reward->command ? reward->command : judge->command;
+	struct program *c = reward_program(reward, judge);
 	char            why[PROGRAM_WHY_MAX];
 	int             failed = 0, mine = 0, n = 0, n_mine = 0;
 

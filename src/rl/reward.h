@@ -55,4 +55,7 @@ int reward_text(const struct tokenizer *t, const struct problem *p, struct rollo
  * something else than its reward. Right and components stay with their completions. */
 int reward_permute(struct group *groups, int n, uint64_t seed, uint32_t step, struct arena *a);
 
+/* Whose failures reward_check tells of: a verifier's program, or the one that plays; NULL: none. */
+struct program *reward_program(const struct reward_spec *reward, const struct reward_spec *judge);
+
 #endif

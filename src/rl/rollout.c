@@ -72,10 +72,12 @@ static int sample_at_once(struct decoder *d, const struct decode_options *o,
 	return OK;
 }
 
+/* `world` NULL: the problems name their environments. */
 static int sample_in_turns(struct decoder *d, const struct decode_options *o,
-                           const struct rollout_completions *w, struct arena *a)
+                           struct environment_program *world, const struct rollout_completions *w,
+                           struct arena *a)
 {
-	struct episodes episodes = {w->n, w->problems, w->requests, w->rollouts};
+	struct episodes episodes = {w->n, w->problems, w->requests, w->rollouts, world};
 
 	return w->n ? episode_run(d, o, &episodes, a) : OK;
 }
@@ -139,12 +141,13 @@ static void request_group(const struct rollout_sampling *o, uint32_t step,
 int rollout_sample(struct decoder *d, const struct rollout_sampling *o,
                    const struct rollout_picks *picks, struct arena *a, struct groups *groups)
 {
-	struct rollout_completions whole, turns;
+	struct rollout_completions whole, turns, played;
 	int                        first = groups->n, n = picks->n * o->num_generations;
 
 	assert(groups->n + picks->n <= groups->capacity);
 	TRY(completions_new(n, a, &whole));
 	TRY(completions_new(n, a, &turns));
+	TRY(completions_new(n, a, &played));
 	for (int p = 0; p < picks->n; p++) {
 		assert(picks->items[p] >= 0 && picks->items[p] < picks->prompts->n);
 		TRY(add_group(o, picks, picks->items[p], a, groups));
@@ -153,11 +156,15 @@ int rollout_sample(struct decoder *d, const struct rollout_sampling *o,
 	for (int g = first; g < groups->n; g++)
 		if (deal_is_mine(&groups->items[g]))
 			request_group(o, picks->step, &groups->items[g],
-			              environment_has(groups->items[g].problem) ? &turns : &whole);
+			              environment_has(groups->items[g].problem) ? &turns
+			              : o->world                                ? &played
+			                                                        : &whole);
 	TRY(sample_at_once(d, &o->decode, &whole, a));
-	TRY(sample_in_turns(d, &o->decode, &turns, a));
+	TRY(sample_in_turns(d, &o->decode, NULL, &turns, a));
+	TRY(sample_in_turns(d, &o->decode, o->world, &played, a));
 	rollout_settle(o, &whole);
 	rollout_settle(o, &turns);
+	rollout_settle(o, &played);
 	for (int g = first; o->earlier && g < groups->n; g++)
 		if (deal_is_mine(&groups->items[g]))
 			TRY(earlier_remember(o->earlier, &groups->items[g]));

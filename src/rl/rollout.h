@@ -2,8 +2,8 @@
  *
  * The random key of a completion is (seed, purpose, step, problem, sample): it does not matter what
  * else is sampled, or in which order. A problem that is picked twice in one step goes on counting
- * its samples. A problem with an environment (world/environment.h) is played in turns
- * (episode.h). */
+ * its samples. A problem with an environment (world/environment.h), or with a program of the user's
+ * that plays it (world/environment_program.h), is played in turns (episode.h). */
 #ifndef RL_ROLLOUT_H
 #define RL_ROLLOUT_H
 
@@ -12,6 +12,7 @@
 #include "rl/deal.h"
 #include "rl/earlier.h"
 #include "rl/prompts.h"
+#include "world/environment_program.h"
 
 struct rollout_sampling {
 	struct decode_options decode; /* with a tokenizer if a problem may have an environment */
@@ -21,6 +22,8 @@ struct rollout_sampling {
 	struct deal_lengths  *lengths; /* of the prompts, for dealing; NULL: not known */
 	/* of the problems of the picks, to guess from; kept up; NULL: not remembered */
 	struct earlier *earlier;
+	/* plays the problems that name no environment of their own; NULL: none does */
+	struct environment_program *world;
 };
 
 struct groups { /* of one step; grows when dynamic sampling draws again */

@@ -187,9 +187,19 @@ static int sft_batch(const struct job_data *data, const struct job_sampler *samp
 	return OK;
 }
 
+/* Tokens of the prompts and completions of a batch. */
+static int64_t sft_seen(const struct batch *b)
+{
+	int64_t n = b->offset[b->n];
+
+	for (int i = 0; i < b->n; i++)
+		n += b->prompt[i]->n;
+	return n;
+}
+
 /* Sums are those of the one update of the step. */
 static int sft_report(const struct job_config *c, struct job_record *r, double seconds,
-                      double learning_rate, const struct update_report *u)
+                      double learning_rate, int64_t seen, const struct update_report *u)
 {
 	struct metrics    m = {.table = &step_metrics};
 	struct step_stats s = {.step = r->step,
@@ -198,12 +208,17 @@ static int sft_report(const struct job_config *c, struct job_record *r, double s
 	                       .loss = u->objective.loss,
 	                       .entropy = u->objective.entropy,
 	                       .entropy_tokens = u->objective.tokens,
-	                       .learn.update = *u};
+	                       .learn.update = *u,
+	                       .learn.tokens = u->objective.tokens,
+	                       .seconds_learn = seconds};
 	char              line[128];
 
 	r->n_tokens += (int64_t)u->objective.tokens;
+	r->n_seen += seen;
 	s.num_tokens = (double)r->n_tokens;
+	s.num_seen = (double)r->n_seen;
 	TRY(metric_table_fill(&step_metrics, LINE_SFT, &c->base, &s, &m));
+	best_see_step(c, &m, r->step, &r->best);
 	snprintf(line, sizeof line, "loss %.4f  grad %.3f  %.0f tokens/s", s.loss, u->grad_norm,
 	         u->objective.tokens / seconds);
 	progress_step(&r->progress, r->step, c->run.max_steps, line);
@@ -230,7 +245,7 @@ int sft_step(struct job *job)
 		                 step);
 	curriculum_observe(job->sampler.curriculum, NULL, 0);
 	job->record.step++;
-	return sft_report(c, &job->record, clock_seconds() - start, rate, &u);
+	return sft_report(c, &job->record, clock_seconds() - start, rate, sft_seen(&b), &u);
 }
 
 int sft_run(struct job *job)

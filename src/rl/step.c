@@ -81,6 +81,7 @@ static void count_guided(const struct group *g, struct guidance_stats *s)
 		s->completions++;
 		s->right += rollout_is_right(&g->rollouts[i]);
 		s->tokens += rollout_generated(&g->rollouts[i]);
+		s->seen += g->rollouts[i].n + g->rollouts[i].sampled_under->n;
 	}
 }
 

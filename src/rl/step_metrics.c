@@ -17,6 +17,7 @@ enum { LINES_STEP = LINE_TRAIN | LINE_SFT, LINES_ALL = LINES_STEP | LINE_EVAL };
 #define CREDIT "credit.kind=empg"
 #define GUIDED "guidance.kind=guide"
 #define MISMATCH "loss.mismatch!=none"
+#define COMMAND "task.verifiers=command or task.environment.command!="
 #define IN_TURNS "where problems have a world to act in"
 #define SOME_TRAINED "where a token was trained"
 #define TIME_SHARES "Where the time goes"
@@ -36,6 +37,13 @@ static const struct metric_row rows[] = {
          .help = "Tokens since the run began: those that the model wrote (train, completions under "
                  "a hint included) or that it was trained on (sft). Evaluations do not count. "
                  "`hone report` compares arms at equal tokens."},
+        {.name = "num_input_tokens_seen",
+         .lines = LINES_ALL,
+         .unit = "tokens",
+         .value = AT(num_seen),
+         .help = "Tokens of prompts and completions since the run began, a prompt once for each of "
+                 "its completions: what TRL logs as num_tokens, and transformers under this "
+                 "name."},
 
         {.section = "Held-out problems",
          .name = "eval/pass@1",
@@ -97,7 +105,7 @@ static const struct metric_row rows[] = {
         {.name = "eval/unjudged",
          .lines = LINE_EVAL,
          .unit = "problems",
-         .when = "task.verifiers=command",
+         .when = COMMAND,
          .value = AT(eval.n_unjudged),
          .if_any = AT(eval_command),
          .given = "where a command judges",
@@ -169,9 +177,10 @@ static const struct metric_row rows[] = {
         {.name = "reward/command_errors",
          .lines = LINE_TRAIN,
          .unit = "completions",
-         .when = "task.verifiers=command",
+         .when = COMMAND,
          .value = AT(sampled.failed),
-         .help = "Completions on which the command had no verdict "
+         .help = "Completions on which the verifier's command, or the one that plays "
+                 "(`task.environment.command`), had no verdict "
                  "(`task.verifier.command_on_error` says what becomes of them).",
          .watch = "verifier.log in the run folder says why."},
         {.name = "rewards/<verifier>/mean",
@@ -325,6 +334,15 @@ static const struct metric_row rows[] = {
          .help = "The KL coefficient of the step, as the controller steers it towards "
                  "`loss.kl_target`.",
          .watch = "It runs away in either direction: `loss.kl_target` is out of reach."},
+        {.name = "objective/entropy_coef",
+         .lines = LINE_TRAIN,
+         .unit = "",
+         .when = "loss.use_adaptive_entropy=true",
+         .value = AT(learn.entropy_coef),
+         .help = "The coefficient of the entropy bonus of the step, as the controller moves it; 0 "
+                 "while the entropy is above `loss.entropy_target`.",
+         .watch = "It climbs for long: the bonus does not hold the entropy; raise "
+                  "`loss.entropy_coef_delta`, or look for what drives it down."},
         {.name = "clip_ratio/low_mean",
          .lines = LINE_TRAIN,
          .unit = "share",
@@ -740,6 +758,27 @@ static const struct metric_row rows[] = {
          .help = "Wall-clock time of the step, without evaluations and checkpoints.",
          .watch = "It goes with `completions/mean_length`; growth without that comes from other "
                   "programs on the machine."},
+        {.name = "tokens_per_second/rollout",
+         .lines = LINE_TRAIN,
+         .unit = "tokens/s",
+         .when = SAMPLED,
+         .value = AT(sampled.generated),
+         .per = AT(seconds_rollout),
+         .chart = "Tokens a second",
+         .label = "rollout",
+         .help = "Tokens that the model wrote, over the time of sampling.",
+         .watch = "Few and long completions leave the decoder without company: more of them in "
+                  "`rollout.batch_size`, or `rollout.speculate`."},
+        {.name = "tokens_per_second/training",
+         .lines = LINES_STEP,
+         .unit = "tokens/s",
+         .value = AT(learn.tokens),
+         .per = AT(seconds_learn),
+         .chart = "Tokens a second",
+         .label = "training",
+         .help = "Trained tokens of the batch, over the time of learning from it: reference, "
+                 "critic, and all passes of `loss.num_iterations`. Tokens without a gradient "
+                 "count, though they cost little."},
         {.name = "timing_s/rollout",
          .lines = LINE_TRAIN,
          .unit = "seconds",

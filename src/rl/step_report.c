@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "rl/diagnose.h"
+#include "rl/reward.h"
 #include "rl/step_metrics.h"
 #include "rl/step_samples.h"
 #include "run/events.h"
@@ -42,8 +43,10 @@ static int report_complete(const struct job_learner *l, struct job_record *r, st
 
 	TRY(sampled_stats_of(&s->sampled, s->arena, &x->sampled));
 	r->n_tokens += (int64_t)(x->sampled.generated + x->guidance.tokens);
+	r->n_seen += (int64_t)(x->sampled.seen + x->guidance.seen);
 	x->step = r->step;
 	x->num_tokens = (double)r->n_tokens;
+	x->num_seen = (double)r->n_seen;
 	x->entropy = x->sampled.entropy;
 	x->entropy_tokens = x->sampled.generated;
 	x->loss = u->updates ? o->loss / u->updates : 0;
@@ -100,8 +103,7 @@ static void report_failures(const struct job_data *data, struct job_record *r, d
 
 	if (!(failed > 0))
 		return;
-	program_failures(data->reward.command ? data->reward.command : data->eval_reward.command,
-	                 why);
+	program_failures(reward_program(&data->reward, &data->eval_reward), why);
 	progress_say(&r->progress, "  step %d: %g completions got no verdict: %s\n", r->step,
 	             failed, *why ? why : "another rank knows why");
 }
@@ -137,7 +139,9 @@ static void report_progress(const struct job_data *data, struct job_record *r,
 	               {"right", "%4.1f%%", "accuracy", 100},
 	               {"length", "%5.1f", "completions/mean_length", 1},
 	               {"entropy", "%.3f", "entropy", 1},
-	               {"grad", "%.3f", "grad_norm", 1}};
+	               {"grad", "%.3f", "grad_norm", 1},
+	               {"sampled", "%.0f/s", "tokens_per_second/rollout", 1},
+	               {"trained", "%.0f/s", "tokens_per_second/training", 1}};
 	struct text line = {0};
 
 	for (size_t i = 0; i < sizeof figures / sizeof *figures; i++)
@@ -169,6 +173,7 @@ int step_report(struct job *job, struct step *s)
 	TRY(metric_table_fill(&step_metrics, LINE_TRAIN, &job->config.base, &s->stats, &m));
 	report_add_verifiers(&job->data.reward, &s->stats.sampled, &m);
 	TRY(report_add_curriculum(&job->sampler, job->record.step, &m));
+	best_see_step(&job->config, &m, job->record.step, &job->record.best);
 	report_progress(&job->data, &job->record, &m);
 	report_diagnosis(&job->learner, &job->record, &s->stats);
 	TRY(job_record_write(&job->record, &m));

@@ -18,6 +18,7 @@ static void sampled_add_rollout(const struct rollout *r, struct sampled_stats *s
 	s->judged += r->right != MARK_UNKNOWN;
 	s->right += rollout_is_right(r);
 	s->generated += rollout_generated(r);
+	s->seen += r->n + r->sampled_under->n;
 	for (int i = 0; i < r->n_spans; i++)
 		s->turns += r->spans[i].kind == SPAN_TURN;
 	for (int t = 0; t < r->n; t++)

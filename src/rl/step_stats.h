@@ -18,6 +18,7 @@
 
 struct sampled_stats {                 /* sums over all completions of a step unless said */
 	double completions, generated; /* completions; tokens that the model wrote */
+	double seen;                   /* tokens of the completions and of their prompts */
 	double failed;                 /* completions on which a verifier had no verdict */
 	double judged, right;          /* completions whose mark is known; right ones */
 	double invalid;                /* completions whose reward could not be computed */
@@ -35,6 +36,7 @@ struct sampled_stats {                 /* sums over all completions of a step un
 struct step_stats {
 	int    step;       /* finished steps */
 	double num_tokens; /* so far */
+	double num_seen;   /* tokens of prompts and completions so far */
 
 	/* Of a step of training or of SFT. */
 	double                seconds, learning_rate;
@@ -49,6 +51,7 @@ struct step_stats {
 	int                   batches;             /* more than 1 with dynamic sampling */
 	int                   signal;              /* enum diagnosis */
 	double                seconds_rollout, seconds_reward, seconds_guidance;
+	double                seconds_learn; /* all of the learning */
 
 	/* Of an evaluation. */
 	struct eval_result eval;

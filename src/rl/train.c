@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "rl/loop.h"
+#include "rl/reference.h"
 #include "rl/step_report.h"
 #include "run/watchdog.h"
 
@@ -65,10 +66,14 @@ static int train_learn(struct job_learner *l, struct step *s)
 	                               .n_groups = s->used.n,
 	                               .step = (uint32_t)s->number,
 	                               .learning_rate = schedule_at(&l->schedule, s->number)};
+	double                   start = clock_seconds();
 
 	watchdog_phase(WATCHDOG_UPDATE);
 	s->stats.learning_rate = in.learning_rate;
-	return s->used.n ? learn_from(&l->learn, &in, s->arena, &s->stats.learn) : OK;
+	if (s->used.n)
+		TRY(learn_from(&l->learn, &in, s->arena, &s->stats.learn));
+	s->stats.seconds_learn = clock_seconds() - start;
+	return OK;
 }
 
 /* A run whose updates keep being skipped is called diverged. */
@@ -106,6 +111,8 @@ int train_step(struct job *job)
 
 	/* Remember. */
 	job->record.step++;
+	TRY(reference_follow(&job->config.model.reference_sync, job->learner.model,
+	                     job->learner.reference, job->record.step));
 	return step_report(job, &s);
 }
 

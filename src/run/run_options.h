@@ -4,6 +4,8 @@
 
 #include "base/option.h"
 
+enum run_dtype { RUN_F32, RUN_BF16 };
+
 struct run_options {
 	const char *output_dir;
 	int max_steps, seed, save_steps, save_total_limit, logging_steps, eval_steps, eval_samples,
@@ -11,7 +13,9 @@ struct run_options {
 	        watchdog_seconds;
 	double      eval_temperature, eval_top_p;
 	const char *metric_for_best_model;
-	int         greater_is_better;
+	int         greater_is_better, patience;
+	double      num_train_epochs;
+	int         save_only_model, save_dtype; /* of enum run_dtype */
 };
 extern const struct option_table run_options_table;
 

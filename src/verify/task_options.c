@@ -40,6 +40,8 @@ static const struct choice on_errors[] = {{"leave_out", COMMAND_LEAVE_OUT, NULL}
                                           {"zero", COMMAND_ZERO, NULL},
                                           {0}};
 
+#define PLAYED "task.environment.command!="
+
 #define HOME struct task_options
 #define ROOM "task."
 /* clang-format off */
@@ -104,7 +106,23 @@ static const struct option task_options[] = {
 	       .flags = FREE_ON_RESUME),
 	CHOICE_AS("verifier.command_on_error", verifier.on_error, "leave_out", on_errors,
 	     "a completion without a verdict: counts nowhere, ends the job, or gets 0",
-	     .when = "task.verifiers=command"),
+	     .when = "task.verifiers=command or task.environment.command!="),
+	TEXT_AS("environment.command", environment.command.line, "", 0, 4096,
+	        "a program of your own that answers the model's actions: tools, a game, a "
+	        "simulator (docs/environments.md); every problem whose row names no environment is "
+	        "played with it", .when = "rollout.source="),
+	REAL_AS("environment.timeout", environment.command.timeout, "10", 0.001, 86400,
+	        "seconds an answer may take", .when = PLAYED),
+	REAL_AS("environment.startup", environment.command.startup, "30", 0, 86400,
+	        "further seconds for the first answer of a fresh program", .when = PLAYED),
+	INT_AS("environment.turns", environment.turns, "8", 1, 100000,
+	       "most actions of an episode", .when = PLAYED),
+	TEXT_AS("environment.action_end", environment.action_end, "\n", 0, 100,
+	        "text that ends an action, as the end token does; empty: the end token alone",
+	        .when = PLAYED),
+	TEXT_AS("environment.template", environment.template, "{observation}\n", 0, 10000,
+	        "what is put in for an observation: markup of the chat, for example, around "
+	        "{observation}", .when = PLAYED),
 };
 /* clang-format on */
 const struct option_table task_options_table = OPTION_TABLE(task_options);

@@ -5,6 +5,7 @@
 
 #include "base/option.h"
 #include "verify/verifier.h"
+#include "world/environment_program.h"
 
 struct task_reward { /* one row of task.rewards */
 	const char *name;
@@ -22,6 +23,8 @@ struct task_options {
 	 * it */
 	struct verifier_options verifier;
 	int                     interval_relations;
+	/* of problems that name none */
+	struct environment_program_options environment;
 };
 extern const struct option_table task_options_table;
 

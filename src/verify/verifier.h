@@ -14,11 +14,12 @@
 #ifndef VERIFY_VERIFIER_H
 #define VERIFY_VERIFIER_H
 
+#include "base/ending.h"
 #include "base/file.h"
 #include "base/option.h"
+#include "base/program.h"
 #include "data/problem.h"
 #include "verify/answer.h"
-#include "verify/program.h"
 
 #include <stddef.h>
 
@@ -32,6 +33,8 @@ struct completion {
 	/* the last PROMPT_END_MAX bytes of the prompt that the model saw, or fewer; empty if
 	 * unknown */
 	struct span prompt_end;
+	/* what a program that played it says; NULL or all 0: none did */
+	const struct world_outcome *outcome;
 };
 
 /* What happens to a completion for which the user's program had no verdict. It is counted in any
@@ -65,7 +68,9 @@ struct verifier_options {
 	/* length: counts bytes of the text instead of tokens */
 	int                    length_in_characters;
 	struct program_options command;  /* command: the program */
-	enum command_on_error  on_error; /* command */
+	enum command_on_error  on_error; /* command, and of what `world` plays */
+	/* plays all problems that name no environment of their own; borrowed; NULL: none does */
+	struct program *world;
 };
 
 struct reward_spec;

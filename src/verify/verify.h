@@ -143,7 +143,8 @@ VERIFY_SCORE(verify_command);
 int verify_command_open(struct reward_spec *spec);
 
 /* verify_environment.c: replays the actions (environment.h); the reward is that of the episode.
- * Parsed: the episode ended. */
+ * What a program of the user's played has its verdict (environment_program.h), and is not asked
+ * again. Parsed: the episode ended. */
 VERIFY_SCORE(verify_environment);
 VERIFY_CHECK(verify_environment_check);
 

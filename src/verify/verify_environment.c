@@ -6,9 +6,10 @@ VERIFY_CHECK(verify_environment_check)
 {
 	struct arena       a = {0};
 	struct environment e;
-	int                status = environment_open(p, &a, &e);
+	int                status = OK;
 
-	(void)spec;
+	if (!spec->options.world || environment_has(p))
+		status = environment_open(p, &a, &e);
 	arena_free(&a);
 	return status;
 }
@@ -18,9 +19,16 @@ VERIFY_SCORE(verify_environment)
 	struct span        text = verify_text(c);
 	struct arena       a = {0};
 	struct environment e;
-	int                status = environment_open(p, &a, &e);
+	int                status;
 
 	(void)spec;
+	if (c->outcome && c->outcome->played) {
+		*out = (struct score){.reward = c->outcome->reward,
+		                      .right = c->outcome->right,
+		                      .parsed = c->outcome->done};
+		return OK;
+	}
+	status = environment_open(p, &a, &e);
 	if (status == OK)
 		status = environment_read(&e, text.s, text.n, &a, NULL, NULL);
 	verify_mark(out, status == OK && e.reward == 1, status == OK ? e.reward : 0);

@@ -25,7 +25,7 @@ static void write_adapter(void)
 	}
 	PROMISE(adapter_new(&options, &base, mm, 0, &whole) == OK);
 	adapter_init(whole, 1);
-	PROMISE(adapter_folder_write(fuzz_folder(), whole, "base") == OK);
+	PROMISE(adapter_folder_write(fuzz_folder(), whole, SAFETENSORS_F32, "base") == OK);
 	PROMISE(unlink(fuzz_path("adapter_config.json")) == 0);
 	fuzz_link("adapter_config.json", 0);
 }

@@ -58,7 +58,7 @@ static void check_adapter(int again)
 	if (!again)
 		return;
 	memcpy(kept, w->data, w->n * sizeof *kept);
-	PROMISE(adapter_folder_write(fuzz_path("again"), adapter, "base") == OK);
+	PROMISE(adapter_folder_write(fuzz_path("again"), adapter, SAFETENSORS_F32, "base") == OK);
 	memset(w->data, 0, w->n * sizeof *kept);
 	PROMISE(adapter_folder_load(fuzz_path("again"), adapter) == OK);
 	PROMISE(!memcmp(kept, w->data, w->n * sizeof *kept));

@@ -1,9 +1,9 @@
-#include "verify/program.h"
+#include "base/program.h"
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/family.h"
 #include "base/stop.h"
-#include "verify/family.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -516,6 +516,23 @@ int program_ask(struct program *c, const char *question, size_t n, program_accep
 		status = try_once(c, w, &q, &again);
 	give_back(c, w, status);
 	return status == OK || status == ERR_MEMORY ? status : ERR_FAILED;
+}
+
+int program_reward(const json_t *reply, int required, double *out)
+{
+	static const char place[] = "its reply";
+	const json_t     *v = json_object_get(reply, "reward");
+
+	*out = json_is_true(v);
+	if (json_is_null(v))
+		return error_set(ERR_FAILED, "%s: \"reward\" is null: no verdict", place);
+	if (!json_is_boolean(v))
+		TRY(json_get_real(place, reply, "reward", required, out));
+	if (fabs(*out) > PROGRAM_REWARD_MAX)
+		return error_set(ERR_FAILED,
+		                 "%s: the reward %g is beyond +-%g: no verdict; scale the rewards",
+		                 place, *out, (double)PROGRAM_REWARD_MAX);
+	return OK;
 }
 
 long program_failures(struct program *c, char why[PROGRAM_WHY_MAX])

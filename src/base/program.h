@@ -21,10 +21,11 @@
  * run, for as many threads. Any of them may get a question, so a reply must depend on the question
  * alone. None is started before the first question. Their input ends when hone ends, in whatever
  * way. SIGINT reaches hone only. Their standard error goes to a file, or to hone's own. */
-#ifndef VERIFY_PROGRAM_H
-#define VERIFY_PROGRAM_H
+#ifndef BASE_PROGRAM_H
+#define BASE_PROGRAM_H
 
 #include "base/file.h"
+#include "base/json.h"
 
 enum {
 	PROGRAM_WORDS = 64,
@@ -63,6 +64,12 @@ typedef int program_accept(void *context, const char *line, size_t n);
  * accepted, and the message says why. */
 int program_ask(struct program *c, const char *question, size_t n, program_accept *accept,
                 void *context);
+
+/* The member "reward" of a reply: a number, or true for 1 and false for 0; 0 where it is optional
+ * and missing. ERR_FAILED: null, which means no verdict, or beyond +-PROGRAM_REWARD_MAX, because
+ * sums and squares of rewards must stay meaningful in single precision. */
+enum { PROGRAM_REWARD_MAX = 1000000 };
+int program_reward(const json_t *reply, int required, double *out);
 
 /* The number of questions without a reply so far; copies the last message to `why`. */
 enum { PROGRAM_WHY_MAX = 512 };

@@ -7,8 +7,8 @@
  * killed and waited for. So a program that leaves a server behind loses it when any program ends.
  *
  * Any thread may call. Without /proc only the group is killed. */
-#ifndef VERIFY_FAMILY_H
-#define VERIFY_FAMILY_H
+#ifndef BASE_FAMILY_H
+#define BASE_FAMILY_H
 
 #include <spawn.h>
 #include <sys/types.h>

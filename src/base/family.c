@@ -1,4 +1,4 @@
-#include "verify/family.h"
+#include "base/family.h"
 
 #include <ctype.h>
 #include <dirent.h>
