@@ -190,8 +190,9 @@ static void learn_measure(struct learn *l)
 	l->batch.batch_tokens = (int64_t)l->report->tokens;
 	l->batch.is_current = !l->o->stale;
 	l->entropy = entropy_mean(b);
-	l->o->algorithm.entropy_coef =
-	        entropy_bonus(&l->o->algorithm, l->o->entropy_coef, l->entropy);
+	if (l->o->algorithm.use_adaptive_entropy)
+		l->o->algorithm.entropy_coef =
+		        entropy_bonus(&l->o->algorithm, l->o->entropy_coef, l->entropy);
 	l->report->entropy_coef = l->o->algorithm.entropy_coef;
 }
 
