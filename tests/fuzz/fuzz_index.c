@@ -18,10 +18,10 @@ static void write_shards(void)
 	for (int i = 0; i < whole.n_tensors; i++) {
 		const struct tensor *t = &whole.tensors[i];
 		items[i % 2][n[i % 2]++] =
-		        (struct safetensors_item){t->name,
-		                                  t->n_dims,
-		                                  {(uint64_t)t->rows, (uint64_t)t->columns},
-		                                  whole.data + t->offset};
+		        (struct safetensors_item){.name = t->name,
+		                                  .n_dims = t->n_dims,
+		                                  .dims = {(uint64_t)t->rows, (uint64_t)t->columns},
+		                                  .data = whole.data + t->offset};
 	}
 	PROMISE(safetensors_write(fuzz_path("model-1.safetensors"), SAFETENSORS_F32, items[0],
 	                          n[0]) == OK);

@@ -126,7 +126,7 @@ static void compare(void)
 	for (int r = 0; r < RUNS && status == OK; r++)
 		status = series_read(folders[r], &logs[r]);
 	if (status == OK)
-		status = compare_open(&job_schema, logs, RUNS, &c);
+		status = compare_open(&job_schema, logs, RUNS, NULL, &c);
 	if (status == OK) {
 		check_numbers(&c);
 		check_curves(&c);

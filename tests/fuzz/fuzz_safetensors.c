@@ -44,7 +44,8 @@ static float *read_all(const struct safetensors *s, struct safetensors_item *ite
 			continue;
 		}
 		PROMISE(safetensors_read(s, e, at) == OK);
-		items[(*n_items)++] = (struct safetensors_item){e->name, e->n_dims, {0}, at};
+		items[(*n_items)++] =
+		        (struct safetensors_item){.name = e->name, .n_dims = e->n_dims, .data = at};
 		for (int d = 0; d < e->n_dims && d < SAFETENSORS_DIMS_MAX; d++)
 			items[*n_items - 1].dims[d] = e->dims[d];
 		*n_items -= e->n_dims > SAFETENSORS_DIMS_MAX; /* more than can be written */
