@@ -85,12 +85,12 @@ static void plot_free(struct plot *p)
 	text_free(&p->help);
 }
 
-static struct chart chart_of(const struct plot *p, const struct line *lines)
+/* A chart of the plot, without a line yet. */
+static struct chart chart_of(const struct plot *p)
 {
 	return (struct chart){.title = p->title,
 	                      .unit = p->caption.data ? p->caption.data : "",
 	                      .help = p->help.data,
-	                      .lines = lines,
 	                      .exact = p->parts[0].row->drawn != METRIC_NOISY};
 }
 
@@ -100,7 +100,7 @@ static void add_plot(const struct series_run *runs, int n, const struct plot *p,
 {
 	struct line  lines[CHART_LINES_MAX];
 	char         names[CHART_LINES_MAX][300];
-	struct chart chart = chart_of(p, lines);
+	struct chart chart = chart_of(p);
 
 	for (int r = 0; r < n; r++)
 		for (int i = 0; i < p->n_parts && chart.n_lines < CHART_LINES_MAX; i++) {
@@ -115,6 +115,7 @@ static void add_plot(const struct series_run *runs, int n, const struct plot *p,
 			lines[chart.n_lines++] = (struct line){
 			        name, s->points, s->n, several ? r : i, several ? i : 0, r};
 		}
+	chart.lines = lines;
 	if (chart.n_lines)
 		chart_add(&chart, out);
 }
@@ -133,7 +134,7 @@ static void charts_add_shares(const struct series_run *run, int alone, const str
                               struct text *out)
 {
 	struct line  lines[PARTS_MAX];
-	struct chart chart = chart_of(p, lines);
+	struct chart chart = chart_of(p);
 
 	chart.unit = alone ? "share of a step" : run->folder;
 	chart.help = NULL;
@@ -143,6 +144,7 @@ static void charts_add_shares(const struct series_run *run, int alone, const str
 			lines[chart.n_lines++] =
 			        (struct line){p->parts[i].label, s->points, s->n, i, 0, 0};
 	}
+	chart.lines = lines;
 	if (chart.n_lines)
 		chart_add_shares(&chart, out);
 }
@@ -195,7 +197,7 @@ static int add_arm_family(const struct metric_table *t, const struct metric_row 
 		if (metric_table_find(t, first->series[i].name) != row)
 			continue;
 		plot_of_member(t, row, first->series[i].name, p);
-		struct chart like = chart_of(p, NULL);
+		struct chart like = chart_of(p);
 		like.title = first->series[i].name;
 		TRY(compare_chart(c, &like, first->series[i].name, 0, out));
 	}
@@ -216,7 +218,7 @@ static int add_arm_charts(const struct metric_table *t, const struct series_run 
 		plot_of_row(t, i, p);
 		for (int k = 0; k < p->n_parts; k++) {
 			plot_words(t, k, p);
-			struct chart like = chart_of(p, NULL);
+			struct chart like = chart_of(p);
 			TRY(compare_chart(c, &like, p->parts[k].metric, 0, out));
 		}
 	}
