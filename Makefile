@@ -101,6 +101,8 @@ $(OUT)/test_%: tests/test_%.c $(OUT)/libhone.a
 	$(call say,CC,$<)$(CC) $(CFLAGS) -DHONE='"$(OUT)/hone"' $< $(filter %.a,$^) $(LDLIBS) -lcmocka -o $@
 # clang takes many minutes to instrument the unrolled kernels for the fuzzers; make check has them under gcc's sanitizers
 $(OUT)/src/math/matmul_avx%.o $(OUT)/src/math/tile_avx%.o: EXTRA += $(if $(filter fuzz,$(BUILD)),-fno-sanitize=all)
+# at -O1 the sanitizers' checks of products take most of make check
+$(OUT)/src/math/matmul%.o $(OUT)/src/math/tile%.o: EXTRA += $(if $(filter asan,$(BUILD)),-O2)
 # kernels for instructions that not every CPU has: compiled for them whatever the rest is compiled for, chosen when the program runs
 $(OUT)/src/math/tile_avx2.o: EXTRA += $(if $(X86),-mavx2 -mfma)
 $(OUT)/src/math/tile_avx512.o: EXTRA += $(if $(X86),-mavx512f -mfma)
