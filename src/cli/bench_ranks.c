@@ -56,6 +56,12 @@ struct ranks_cost { /* seconds of a step on R ranks */
 
 /* ---- the step ---- */
 
+/* Not fmax: gcc 12 cannot compile a loop of several for aarch64. */
+static double ranks_most(double a, double b)
+{
+	return a > b ? a : b;
+}
+
 /* From 16 to LONGEST, about MEAN in the mean, most of them shorter: -log u, cut off. */
 static int ranks_length(uint32_t epoch, int group, int i)
 {
@@ -128,7 +134,7 @@ static int ranks_sampling(struct ranks_bench *r, int R, double *seconds)
 	TRY(deal_costs(cost, r->prompts, R, &r->arena, owner));
 	*seconds = 0;
 	for (int k = 0; k < R; k++)
-		*seconds = fmax(*seconds, ranks_sample(r, owner, k));
+		*seconds = ranks_most(*seconds, ranks_sample(r, owner, k));
 	arena_release(&r->arena, mark);
 	return OK;
 }
@@ -208,12 +214,13 @@ static void ranks_exchange_cost(const struct ranks_bench *r, int R, double bandw
 	for (int k = 0; k < R; k++) {
 		double out = w.roots[k] * (w.all_sums - w.sums[k]) * 4,
 		       in = w.sums[k] * (w.all_roots - w.roots[k]) * 4;
-		wire = fmax(wire, fmax(out, in));
-		adding = fmax(adding, w.sums[k] * w.all_roots * 3 * 4);
-		gather = fmax(gather,
-		              fmax(w.weights[k] * (R - 1), w.all_weights - w.weights[k]) * 4);
-		most = fmax(most, w.sums[k]);
-		slice = fmax(slice, w.weights[k] / w.all_weights);
+		wire = ranks_most(wire, ranks_most(out, in));
+		adding = ranks_most(adding, w.sums[k] * w.all_roots * 3 * 4);
+		gather = ranks_most(
+		        gather,
+		        ranks_most(w.weights[k] * (R - 1), w.all_weights - w.weights[k]) * 4);
+		most = ranks_most(most, w.sums[k]);
+		slice = ranks_most(slice, w.weights[k] / w.all_weights);
 	}
 	calls = R > 1 ? most / ROOTS_PIECE + 2 : 0;
 	c->training = (double)largest * r->train;
@@ -364,12 +371,12 @@ static int ranks_take(struct ranks_bench *r)
 	TRY(ranks_figure(b, "its backward pass", &backward));
 	TRY(ranks_figure(b, "its AdamW and repacking", &adamw));
 	TRY(ranks_figure(b, "packing the weights", &packing));
-	r->decode_slot = fmax(64 / many - 1 / one, 0) / 63;
+	r->decode_slot = ranks_most(64 / many - 1 / one, 0) / 63;
 	r->decode_base = 1 / one - r->decode_slot;
 	r->prefill = 1 / prefill;
 	r->train = 1 / forward + 1 / backward;
 	r->repack = 8 * n / packing;
-	r->adamw = fmax(28 * n / adamw - r->repack, 0);
+	r->adamw = ranks_most(28 * n / adamw - r->repack, 0);
 	r->read = adamw * 1e9;
 	printf("  a decode step %.4g + %.4g x slots s, a trained token %.4g s, AdamW %.3g s, "
 	       "packing the weights %.3g s\n",
