@@ -2,6 +2,7 @@
 
 #include "base/threads.h"
 #include "test.h"
+#include "unit_sums.h"
 
 static const struct model_shape tiny = {.n_layers = 1,
                                         .width = 6,
@@ -14,24 +15,6 @@ static const struct model_shape tiny = {.n_layers = 1,
                                         .rope_theta = 10000,
                                         .norm_eps = 1e-5,
                                         .tied = 1};
-
-/* Element i of unit u: wide exponents, so that any other order of adding shows. */
-static float value(uint32_t u, size_t i)
-{
-	struct rng_key key = {.seed = 1, .purpose = RNG_TEST, .item = u};
-
-	return (float)ldexp(rng_normal(key, (uint32_t)i),
-	                    (int)rng_below(key, (uint32_t)(i + (1 << 20)), 30));
-}
-
-/* The definition: level by level, node 2i + node 2i+1, an odd last node moves up unchanged. */
-static float tree_sum(float *node, uint32_t n)
-{
-	for (; n > 1; n = (n + 1) / 2)
-		for (uint32_t i = 0; i < (n + 1) / 2; i++)
-			node[i] = 2 * i + 1 < n ? node[2 * i] + node[2 * i + 1] : node[2 * i];
-	return n ? node[0] : 0;
-}
 
 static float wanted(const struct gradient_units *u, size_t i)
 {

@@ -4,6 +4,7 @@
  *
  * Ranks are processes of this machine (--ranks). Under `make check`, and with HONE_MPI=1, the same
  * job runs under mpirun, too. */
+#include "rank_process.h"
 #include "small_model.h"
 #include "walk.h"
 
@@ -135,22 +136,6 @@ static void a_run_goes_on_with_any_other_number_of_ranks(void **state)
 }
 
 /* ---- the end of one rank ---- */
-
-/* The rank's process: the first is the one that was started, the others its children in order. */
-static pid_t process_of(pid_t first, int rank)
-{
-	char  path[64];
-	long  pid = first;
-	FILE *f;
-
-	snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)first, (int)first);
-	f = fopen(path, "r");
-	assert_non_null(f);
-	for (int r = 0; r < rank; r++)
-		assert_int_equal(fscanf(f, "%ld", &pid), 1);
-	fclose(f);
-	return (pid_t)pid;
-}
 
 static int lines_of(const char *path)
 {

@@ -3,6 +3,7 @@
  * are those of one process. */
 #include "on_ranks.h"
 #include "run.h"
+#include "unit_sums.h"
 
 #include "base/shares.h"
 #include "model/gradient.h"
@@ -93,23 +94,6 @@ static void shares_are_whole_blocks_where_that_costs_little(void **state)
 }
 
 /* ---- the tree over ranks ---- */
-
-/* Element i of unit u: wide exponents, so that any other order of adding shows. */
-static float value(uint32_t u, size_t i)
-{
-	struct rng_key key = {.seed = 1, .purpose = RNG_TEST, .item = u};
-
-	return (float)ldexp(rng_normal(key, (uint32_t)i),
-	                    (int)rng_below(key, (uint32_t)(i + (1 << 20)), 30));
-}
-
-static float tree_sum(float *node, uint32_t n)
-{
-	for (; n > 1; n = (n + 1) / 2)
-		for (uint32_t i = 0; i < (n + 1) / 2; i++)
-			node[i] = 2 * i + 1 < n ? node[2 * i] + node[2 * i + 1] : node[2 * i];
-	return node[0];
-}
 
 static float wanted(const struct gradient_units *units, size_t i)
 {

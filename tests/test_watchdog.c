@@ -1,6 +1,7 @@
 /* A job that hangs names its phase and its functions and ends; of several ranks all end, the one
  * that is stopped is named, and a resume gives the bits of a run that never hung. What is slow does
  * not hang. */
+#include "rank_process.h"
 #include "small_model.h"
 #include "walk.h"
 
@@ -136,22 +137,6 @@ static const char job_text[] =
         "rollout: {num_generations: 4, prompts_per_step: 5, max_completion_length: 6}\n"
         "optim: {learning_rate: 1e-2}\n"
         "run: {max_steps: 8, save_steps: 2, tensorboard: false, watchdog_seconds: 3}\n";
-
-/* The process of a rank: the first is the one that was started, the others its children. */
-static pid_t process_of(pid_t first, int rank)
-{
-	char  path[64];
-	long  pid = first;
-	FILE *f;
-
-	snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)first, (int)first);
-	f = fopen(path, "r");
-	assert_non_null(f);
-	for (int r = 0; r < rank; r++)
-		assert_int_equal(fscanf(f, "%ld", &pid), 1);
-	fclose(f);
-	return (pid_t)pid;
-}
 
 static void a_rank_that_is_stopped_is_named_and_costs_no_bit(void **state)
 {

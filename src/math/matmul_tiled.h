@@ -2,13 +2,12 @@
  * matmul_tiled.c and the files of the kernels only.
  *
  * W is kept as panels (matmul_tile.h) for Y = X W^T, and with bf16 for dX = dY W. In f32 the panels
- * of dX are packed from a W that is lent, a group of them at a time, beside the product: that costs
- * 3-5% of the products backward of a training step, half of the packing after each update comes
- * back, and the model takes a third less memory. With bf16 the
+ * of dX are packed from a W that is lent, a group of them at a time, beside the product. That costs
+ * 4 to 15% of the products backward (one comparison on a busy machine with AVX-512), half of the
+ * packing after each update comes back, and the model takes a third less memory. With bf16 the
  * operands are rounded where they are packed, and A is packed as well, beside the product. The
- * gradient
- * packs X into panels in chunks of GRADIENT_ROWS rows, and the columns of dY that a tile needs
- * beside it.
+ * gradient packs X into panels in chunks of GRADIENT_ROWS rows, and the columns of dY that a tile
+ * needs beside it.
  *
  * Rows are independent and threads change nothing, because no sum is ever shared out: an element is
  * one chain of fma, wherever its tile lies. */
