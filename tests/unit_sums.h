@@ -1,4 +1,4 @@
-/* unit_sums.h - gradients of units whose sum shows its order, and the fixed tree by its definition. */
+/* unit_sums.h - gradients of units whose sum shows its order, and the tree by its definition. */
 #ifndef TESTS_UNIT_SUMS_H
 #define TESTS_UNIT_SUMS_H
 
